@@ -1,0 +1,125 @@
+"""Reading the configuration: files -> merged -> validated, and every mistake as one sentence.
+
+Values are taken as written: "6" is no number, true is no number, 3.0 is no whole number (3 is a fine 3.0).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from entroscape.config.document import names_in, read_document
+from entroscape.config.explain import Key, Mistake, look_up, mistakes, nearest, not_allowed, unknown
+from entroscape.config.schema import Experiment, Run, Scale
+from entroscape.errors import ConfigError
+
+CONFIG_DIR = Path("config")
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_run(config_dir: Path = CONFIG_DIR, overrides: Mapping[str, Any] | None = None) -> Run:
+    """config.yaml, with `overrides` from the command line (they may repeat what the file says).
+
+    Raises ConfigError, also when the scale or an experiment that is named has no file.
+    """
+    path = config_dir / "config.yaml"
+    document = read_document(path)
+    _check(_named(_validated(Run, document, path), config_dir), path)
+    changes = {key: value for key, value in (overrides or {}).items() if document.get(key) != value}
+    source = "the command line (--config)"
+    run = _validated(Run, {**document, **changes}, source)
+    _check(_named(run, config_dir), source)
+    return run
+
+
+def load_scale(name: str, config_dir: Path = CONFIG_DIR) -> Scale:
+    """config/scales/{name}.yaml; raises ConfigError, also for an experiment that has no file."""
+    path = config_dir / "scales" / f"{name}.yaml"
+    scale = _validated(Scale, read_document(path), path)
+    known = names_in(config_dir / "experiments")
+    _check([unknown(("experiments", key), known) for key in scale.experiments if key not in known], path)
+    return scale
+
+
+def load_experiment(name: str, scale: str, config_dir: Path = CONFIG_DIR) -> Experiment:
+    """config/experiments/{name}.yaml with what `scale` says of it merged over; raises ConfigError.
+
+    The experiment must be right by itself, so that any mistake of the merged one is the scale's.
+    """
+    path = config_dir / "experiments" / f"{name}.yaml"
+    document = read_document(path)
+    experiment = _validated(Experiment, document, path)
+    override = load_scale(scale, config_dir).experiments.get(name)
+    if not override:
+        return experiment
+    prefix, source = ("experiments", name), config_dir / "scales" / f"{scale}.yaml"
+    _check([unknown(key, known) for key, known in unknown_keys(document, override)], source, prefix)
+    return _validated_merge(document, override, path, source, prefix)
+
+
+def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """A new mapping: groups of keys are merged into each other, anything else is replaced. Shares nothing."""
+    merged = deepcopy(dict(base))
+    for key, value in override.items():
+        both = isinstance(merged.get(key), dict) and isinstance(value, Mapping)
+        merged[key] = merge(merged[key], value) if both else deepcopy(value)
+    return merged
+
+
+def unknown_keys(base: Mapping[str, Any], override: Mapping[str, Any]) -> Iterator[tuple[Key, list[str]]]:
+    """Keys of `override` that `base` does not have, each with the keys that `base` has there."""
+    for key, value in override.items():
+        if key not in base:
+            yield (key,), list(base)
+        elif isinstance(value, Mapping) and isinstance(base[key], Mapping):
+            for below, known in unknown_keys(base[key], value):
+                yield (key, *below), known
+
+
+def _validated_merge(
+    document: dict[str, Any], override: dict[str, Any], path: Path, source: Path, prefix: Key
+) -> Experiment:
+    merged = merge(document, override)
+    found = _mistakes(Experiment, merged)
+    absent = object()
+    if found and look_up(override, found[0].key, absent) is absent:
+        # the scale changed a key that this one must fit to
+        _check(found, f"{source}, merged over {path}")
+    _check(found, source, prefix)
+    return Experiment.model_validate_json(json.dumps(merged), strict=True)
+
+
+def _validated(model: type[Model], data: Any, source: Path | str) -> Model:
+    _check(_mistakes(model, data), source)
+    return model.model_validate_json(json.dumps(data), strict=True)
+
+
+def _mistakes(model: type[BaseModel], data: Any) -> list[Mistake]:
+    """What is wrong with data from YAML. Validated as JSON, where a strict pair may be written as a list."""
+    try:
+        model.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        return mistakes(model, error.errors(), data)
+    return []
+
+
+def _named(run: Run, config_dir: Path) -> list[Mistake]:
+    """Scales and experiments that a run names but that have no file."""
+    scales, experiments = names_in(config_dir / "scales"), names_in(config_dir / "experiments")
+    wanted: list[tuple[Key, str, list[str]]] = [(("scale",), run.scale, scales)]
+    wanted += [(("experiments", index), name, experiments) for index, name in enumerate(run.experiments)]
+    return [
+        not_allowed(key, name, f"one of {', '.join(known) or 'none so far'}{nearest(name, known)}")
+        for key, name, known in wanted
+        if name not in known
+    ]
+
+
+def _check(found: list[Mistake], source: Path | str, prefix: Key = ()) -> None:
+    """Raise ConfigError for the first mistake, saying how many more there are."""
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise ConfigError(f"{source}: {found[0].sentence(prefix)}{more}")

@@ -1,0 +1,29 @@
+"""Errors from independent units (walkers, runs) by leaving out one at a time.
+
+Efron, The Jackknife, the Bootstrap and Other Resampling Plans (1982), ch. 3. Whatever is computed from a map is
+computed again from every map that lacks one unit; the spread gives the error, correlations included.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.stats import t as student
+
+
+def error(left_out: np.ndarray) -> np.ndarray:
+    """Standard error from delete-one estimates, [units, ...] -> [...]; nan where one of them does not exist."""
+    units = len(left_out)
+    with np.errstate(invalid="ignore"):
+        spread = left_out - left_out.mean(axis=0)
+        return np.sqrt((units - 1) / units * (spread**2).sum(axis=0))
+
+
+def of(function: Callable[[np.ndarray], np.ndarray], entropy: np.ndarray, left_out: Sequence[np.ndarray]):
+    """Value and standard error of any function of a map, given the map and its delete-one estimates."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return function(entropy), error(np.array([function(one) for one in left_out]))
+
+
+def half_width(standard_error, units: int, confidence: float):
+    """Half width of the two-sided interval: Student's t with units - 1 degrees of freedom."""
+    return standard_error * student.ppf(0.5 + confidence / 2, units - 1)

@@ -1,0 +1,1 @@
+"""Wang-Landau samplers: a compiled kernel, the systems it drives, and the procedures that use it."""

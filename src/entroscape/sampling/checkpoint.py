@@ -1,0 +1,78 @@
+"""Checkpoints of sampler states: written whole or not at all, read without executing code."""
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from entroscape.errors import FileError
+from entroscape.files import atomically
+
+StateT = TypeVar("StateT")
+
+
+def save(path: Path, state, identity: dict) -> None:
+    """Write a sampler state (a dataclass of integers, arrays and generators) as one npz file.
+
+    Parameters
+    ----------
+    identity
+        JSON-able description of the run; `load` refuses a checkpoint whose identity differs.
+    """
+    arrays, plain = {}, {"identity": identity}
+    for field in dataclasses.fields(state):
+        value = getattr(state, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = value
+        elif field.name == "generators":
+            plain["generators"] = [generator.bit_generator.state for generator in value]
+        else:
+            plain[field.name] = value
+    with atomically(path) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, plain=np.array(json.dumps(plain, sort_keys=True)), **arrays)
+
+
+def load(path: Path, state_class: type[StateT], identity: dict) -> StateT:
+    """Read a state back.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged, or was written by a run of another identity.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            plain = json.loads(str(stored["plain"]))
+            arrays = {name: stored[name] for name in stored.files if name != "plain"}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as problem:
+        raise FileError(
+            f"checkpoint {path} is damaged ({problem}); delete it to start this run afresh, or put a good copy back"
+        ) from problem
+    differing = _differences(plain.pop("identity"), identity)
+    if differing:
+        raise FileError(
+            f"checkpoint {path} belongs to another run ({'; '.join(differing[:3])}); delete it to start afresh, or "
+            "restore what differs to continue"
+        )
+    plain["generators"] = [_generator(state) for state in plain["generators"]]
+    return state_class(**plain, **arrays)
+
+
+def _generator(state: dict) -> np.random.Generator:
+    bit_generator = getattr(np.random, state["bit_generator"])()
+    bit_generator.state = state
+    return np.random.Generator(bit_generator)
+
+
+def _differences(stored, wanted, where: str = "") -> list[str]:
+    """Sentences 'key: stored there, wanted here' for every leaf that differs."""
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        return [
+            line
+            for key in sorted(stored.keys() | wanted.keys())
+            for line in _differences(stored.get(key), wanted.get(key), f"{where}.{key}".lstrip("."))
+        ]
+    return [] if stored == wanted else [f"{where}: {stored} there, {wanted} here"]

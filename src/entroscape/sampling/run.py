@@ -1,0 +1,71 @@
+"""Drive a sampler to its end: threads, progress, checkpoints, interruption."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from entroscape.errors import EntroscapeError
+from entroscape.sampling import checkpoint
+
+
+class Interrupted(EntroscapeError):
+    """The run was asked to stop (SIGTERM or SIGINT); its checkpoint is on disk."""
+
+
+def drive(
+    step: Callable,
+    problem: Any,
+    state: Any,
+    *,
+    steps: int,
+    threads: int,
+    checkpoint_path: Path,
+    checkpoint_seconds: float,
+    identity: dict,
+) -> Iterator[tuple[int, Any]]:
+    """Call `step(problem, state, pool)` until `steps` steps are done; yield (steps done, info) after each.
+
+    Parameters
+    ----------
+    state
+        Its field `steps` counts the steps done; changed in place, and final when the iteration ends.
+    threads
+        Threads that `step` may use; the result does not depend on it.
+    checkpoint_path, checkpoint_seconds, identity
+        Where and how often the state is saved, and what the file is stamped with. It is also saved on SIGTERM.
+
+    Raises
+    ------
+    Interrupted
+        After SIGTERM or SIGINT, once the checkpoint is written.
+    """
+    saved = time.monotonic()
+    with ThreadPoolExecutor(threads) as pool, _signals() as received:
+        while state.steps < steps:
+            info = step(problem, state, pool)
+            if received or time.monotonic() - saved > checkpoint_seconds:
+                checkpoint.save(checkpoint_path, state, identity)
+                saved = time.monotonic()
+            if received:
+                raise Interrupted(f"stopped by {received[0]}; {checkpoint_path} holds the state, run again to continue")
+            yield state.steps, info
+
+
+@contextmanager
+def _signals() -> Iterator[list[str]]:
+    """Collect the names of termination signals instead of dying of them."""
+    received: list[str] = []
+
+    def note(number: int, _frame: object) -> None:
+        received.append(signal.Signals(number).name)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

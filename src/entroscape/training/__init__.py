@@ -1,0 +1,1 @@
+"""Trained baselines, all runs of a batch as one computation."""

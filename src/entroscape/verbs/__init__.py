@@ -1,0 +1,1 @@
+"""One module per verb: read files, call the library, write files."""

@@ -1,0 +1,98 @@
+"""Sample one landscape once: one independent run (replica) of one variant, by Wang-Landau Monte Carlo."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from entroscape.config.schema import ReplicaExchange
+from entroscape.config.settings import SampleSettings
+from entroscape.data.dataset import TaskData
+from entroscape.digest import code_digest
+from entroscape.files import read_bytes, read_dataset, write_dataset
+from entroscape.grid import Grid
+from entroscape.landscape.replica import replica_dataset
+from entroscape.progress import logged
+from entroscape.provenance import stamp
+from entroscape.random import generator
+from entroscape.sampling import checkpoint, cycles, replica_exchange
+from entroscape.sampling.network import NetworkSystem, build_network
+from entroscape.sampling.run import drive
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    settings: SampleSettings,
+    *,
+    replica: int,
+    data: Path,
+    seeds: Path,
+    output: Path,
+    checkpoint_path: Path,
+    threads: int,
+) -> None:
+    """Sample, going on from `checkpoint_path` if it is there, and write what the run leaves behind to `output`.
+
+    The result does not depend on `threads` or on interruptions. The checkpoint is deleted at the end.
+    """
+    code = code_digest(__name__)
+    identity = {
+        "settings": settings.model_dump(mode="json"),
+        "replica": replica,
+        "code": code,
+        "inputs": {path.name: hashlib.sha256(read_bytes(path)).hexdigest()[:16] for path in (data, seeds)},
+    }
+    task = TaskData.from_dataset(read_dataset(data))
+    grid = Grid.of(settings.observables.ln_train_loss, len(task.y_test))
+    procedure = replica_exchange if isinstance(settings.procedure, ReplicaExchange) else cycles
+    problem = procedure.make_problem(_network_builder(settings, task, grid), grid, settings.procedure)
+    if checkpoint_path.exists():
+        state = checkpoint.load(checkpoint_path, procedure.State, identity)
+        logger.info("going on from %s, %d of %d steps done", checkpoint_path, state.steps, problem.steps)
+    else:
+        names = settings.experiment, settings.variant, replica
+        starts = _trained_starts(seeds) if procedure is replica_exchange else _random_starts(problem, names)
+        state = procedure.init(problem, starts, lambda role: generator(*names, role))
+    steps = drive(
+        procedure.step,
+        problem,
+        state,
+        steps=problem.steps,
+        threads=threads,
+        checkpoint_path=checkpoint_path,
+        checkpoint_seconds=settings.procedure.checkpoint_seconds,
+        identity=identity,
+    )
+    moves = problem.moves_per_step
+    for _ in logged(
+        steps, problem.steps * moves, lambda item: item[0] * moves, logger, "moves", lambda item: f"; {item[1]}"
+    ):
+        pass
+    sampled = replica_dataset(problem, state)
+    seeds_used = [settings.experiment, settings.variant, str(replica)]
+    attributes = stamp(settings, code, seeds_used, "cpu", **sampled.attrs, replica=replica)
+    write_dataset(sampled.assign_attrs(attributes), output)
+    checkpoint_path.unlink(missing_ok=True)
+
+
+def _network_builder(settings: SampleSettings, task: TaskData, grid: Grid) -> Callable[[], NetworkSystem]:
+    """Maker of independent systems of the variant's network, all parameters in the box +- box_factor / sqrt(width)."""
+    network = settings.network
+    sizes = [task.x_train.shape[1], *[network.width] * network.depth, task.classes]
+    parameters = sum(inputs * outputs + outputs for inputs, outputs in zip(sizes, sizes[1:], strict=False))
+    half_width = np.full(parameters, network.box_factor / np.sqrt(network.width))
+    return lambda: build_network(sizes, task, half_width, grid)
+
+
+def _trained_starts(seeds: Path) -> np.ndarray:
+    """States spread over ln L, [states, P]: a window at low loss cannot wait for a random walker to come by."""
+    return read_dataset(seeds)["theta"].to_numpy()
+
+
+def _random_starts(problem: cycles.Problem, names: tuple) -> np.ndarray:
+    """Random points of the box, [states, P], where the published procedure starts; many lie off the axis."""
+    half_width = problem.systems[0].half_width
+    return generator(*names, "start").uniform(-half_width, half_width, (100 * len(problem.systems), len(half_width)))

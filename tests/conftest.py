@@ -1,0 +1,13 @@
+"""Each tier lies in a folder of its name; its tests carry the marker of that name."""
+
+from pathlib import Path
+
+import pytest
+
+TIERS = {"unit", "exact", "workflow", "cluster"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for tier in TIERS.intersection(Path(item.path).relative_to(Path(__file__).parent).parts):
+            item.add_marker(tier)

@@ -1,0 +1,49 @@
+"""16 spins on a ring through the same driver as the networks: nine binomial entropies."""
+
+import numpy as np
+import pytest
+from conftest import deviations, exchange_settings
+from ising import exact_entropy, ring
+
+from entroscape.grid import Grid
+
+SPINS = 16
+GRID = Grid(x_min=0.0, bin_width=1.0, columns=9, rows=1)  # x: pairs of broken bonds
+
+pytestmark = pytest.mark.exact
+
+
+@pytest.fixture(scope="module")
+def starts():
+    return np.random.default_rng(0).choice([-1.0, 1.0], (200, SPINS))
+
+
+def reachable(starts, domain_walls):
+    """Add states with many and few broken bonds, which random ones do not have."""
+    extra = [np.where(np.arange(SPINS) < walls, (-1.0) ** np.arange(SPINS), 1.0) for walls in domain_walls]
+    return np.concatenate([starts, extra])
+
+
+@pytest.mark.parametrize("windows", [[(0.0, 9.0)], [(3.0, 9.0), (0.0, 5.0)]], ids=["one window", "two windows"])
+def test_all_nine_entropies(landscape_of, starts, windows):
+    settings = exchange_settings(windows, production=400_000)
+    difference, error = [], []
+    for seed in range(5):
+        landscape = landscape_of(lambda: ring(SPINS), GRID, settings, reachable(starts, range(SPINS + 1)), seed)
+        d, e = deviations(landscape, exact_entropy(SPINS)[:, None])
+        assert len(d) == 9
+        difference.append(d)
+        error.append(e)
+    scaled = np.abs(difference) / error
+    assert np.max(np.abs(difference)) < 0.03
+    assert np.mean(scaled < 2) > 0.85
+    assert 0.5 < np.sqrt(np.mean(scaled**2)) < 1.6  # errors are neither far too small nor far too large
+
+
+def test_number_of_states(landscape_of, starts):
+    """Normalised at the two ground states, the entropies count all 2^16 states."""
+    settings = exchange_settings([(0.0, 9.0)], production=400_000)
+    landscape = landscape_of(lambda: ring(SPINS), GRID, settings, starts, "count")
+    entropy = landscape["entropy"].to_numpy()[:, 0]
+    states = 2 * np.exp(entropy - entropy[0]).sum()
+    assert states == pytest.approx(2**SPINS, rel=0.03)

@@ -1,0 +1,41 @@
+"""A small spiral task and its runs, shared by the tests of training."""
+
+import torch
+
+from entroscape.config.schema import SpiralData
+from entroscape.config.settings import NetworkSettings
+from entroscape.data import make_data
+from entroscape.models import make_network
+from entroscape.training.baselines import Runs, train
+
+torch.set_num_threads(1)  # the tensors are tiny: a second thread would only wait for the first
+
+DATA = make_data(
+    SpiralData(
+        kind="spirals",
+        train_points_per_class=10,
+        test_points_per_class=15,
+        radius_min=1.0,
+        radius_max=5.0,
+        angle_per_radius=2.0,
+        noise=0.1,
+        seed=1,
+    )
+)
+
+
+def network(width=6, box_factor=2.0):
+    return make_network(NetworkSettings(kind="mlp", depth=3, width=width, box_factor=box_factor), DATA)
+
+
+def generator(seed=0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def records(runs, steps=20, record_every=10, width=6, seed=0, momentum=0.9):
+    options = dict(momentum=momentum, steps=steps, record_every=record_every)
+    return list(train(network(width), DATA, runs, **options, generator=generator(seed)))
+
+
+def both(runs=4, rate=0.03, batch_size=5) -> Runs:
+    return Runs.grid([("free", rate), ("box", rate)], batch_size, runs)
