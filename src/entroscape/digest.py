@@ -13,6 +13,9 @@ from pathlib import Path
 from entroscape.errors import EntroscapeError, FileError
 
 PACKAGE = Path(__file__).parent
+# The configuration acts on a piece of work through its settings alone, and these are tracked by value: a new key or
+# another data set in the schema must not redo what never sees it.
+UNTRACKED = "config"
 
 
 def code_digest(*modules: str, package: Path = PACKAGE) -> str:
@@ -74,7 +77,7 @@ def _parents(module: str) -> list[str]:
 
 
 def _ours(names: Iterable[str], package: Path) -> list[str]:
-    return [name for name in names if _file(name, package) is not None]
+    return [name for name in names if _file(name, package) is not None and name.split(".")[1:2] != [UNTRACKED]]
 
 
 @lru_cache(maxsize=1024)  # keyed by the source itself, so it can never be stale

@@ -7,6 +7,9 @@ import numpy as np
 from entroscape.config.schema import Axis
 
 
+MAP = ("ln_train_loss", "test_accuracy")  # dimensions of a map
+
+
 @dataclass(frozen=True)
 class Grid:
     """`columns` bins of `bin_width` from `x_min` in x = ln L_train; `rows` bins in y.
@@ -38,6 +41,11 @@ class Grid:
     def y_values(self) -> np.ndarray:
         """Test accuracy of each row, shape [rows]."""
         return np.linspace(0.0, 1.0, self.rows)
+
+    @property
+    def coordinates(self) -> dict[str, np.ndarray]:
+        """Coordinates of a map: middles of the columns, accuracy of the rows."""
+        return dict(zip(MAP, (self.x_centres, self.y_values), strict=True))
 
     def window(self, lower: float, upper: float) -> tuple[int, int]:
         """Columns [first, last) of the window lower <= ln L < upper, whose edges are bin edges."""

@@ -8,7 +8,6 @@ import pytest
 from entroscape import random
 from entroscape.config.schema import ReplicaExchange
 from entroscape.landscape.merge import merge
-from entroscape.landscape.replica import replica_dataset
 from entroscape.sampling import replica_exchange
 
 
@@ -51,7 +50,7 @@ def landscape_of():
 
     def run(build, grid, settings, starts, seed):
         replicas = [
-            replica_dataset(*sample(build, grid, settings, starts, ("exact", seed, replica)))
+            replica_exchange.to_dataset(*sample(build, grid, settings, starts, ("exact", seed, replica)))
             for replica in range(settings.replicas)
         ]
         return merge(replicas)

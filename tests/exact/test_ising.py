@@ -26,7 +26,7 @@ def reachable(starts, domain_walls):
 
 @pytest.mark.parametrize("windows", [[(0.0, 9.0)], [(3.0, 9.0), (0.0, 5.0)]], ids=["one window", "two windows"])
 def test_all_nine_entropies(landscape_of, starts, windows):
-    settings = exchange_settings(windows, production=400_000)
+    settings = exchange_settings(windows, production=1_600_000)
     difference, error = [], []
     for seed in range(5):
         landscape = landscape_of(lambda: ring(SPINS), GRID, settings, reachable(starts, range(SPINS + 1)), seed)
@@ -35,7 +35,7 @@ def test_all_nine_entropies(landscape_of, starts, windows):
         difference.append(d)
         error.append(e)
     scaled = np.abs(difference) / error
-    assert np.max(np.abs(difference)) < 0.03
+    assert np.max(np.abs(difference)) < 0.05
     assert np.mean(scaled < 2) > 0.85
     assert 0.5 < np.sqrt(np.mean(scaled**2)) < 1.6  # errors are neither far too small nor far too large
 

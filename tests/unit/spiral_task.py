@@ -4,7 +4,7 @@ import torch
 
 from entroscape.config.schema import SpiralData
 from entroscape.config.settings import NetworkSettings
-from entroscape.data import make_data
+from entroscape.data.registry import make_data
 from entroscape.models import make_network
 from entroscape.training.baselines import Runs, train
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from entroscape.config.schema import SpiralData
-from entroscape.data import make_data
+from entroscape.data.registry import make_data
 from entroscape.data.dataset import TaskData
 from entroscape.errors import FileError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from entroscape.config.schema import Experiment, Run, Scale
+from entroscape.config.schema import Claims, Experiment, Run, Scale
 from entroscape.files import write_text
 
 FOLDER = Path("workflow/schemas")
@@ -20,7 +20,12 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schemas() -> dict[str, str]:
     """File name -> JSON text of each schema."""
-    documents = {"experiment": _schema(Experiment), "run": _schema(Run), "scale": _scale_schema()}
+    documents = {
+        "claims": _schema(Claims),
+        "experiment": _schema(Experiment),
+        "run": _schema(Run),
+        "scale": _scale_schema(),
+    }
     return {f"{name}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in documents.items()}
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from entroscape.config.document import names_in, read_document
 from entroscape.config.explain import Key, Mistake, look_up, mistakes, nearest, not_allowed, unknown
-from entroscape.config.schema import Experiment, Run, Scale
+from entroscape.config.schema import Claims, Experiment, Run, Scale
 from entroscape.errors import ConfigError
 
 CONFIG_DIR = Path("config")
@@ -58,6 +58,17 @@ def load_experiment(name: str, scale: str, config_dir: Path = CONFIG_DIR) -> Exp
     prefix, source = ("experiments", name), config_dir / "scales" / f"{scale}.yaml"
     _check([unknown(key, known) for key, known in unknown_keys(document, override)], source, prefix)
     return _validated_merge(document, override, path, source, prefix)
+
+
+def load_claims(config_dir: Path = CONFIG_DIR) -> Claims:
+    """claims.yaml; raises ConfigError, also for an experiment that has no file."""
+    path = config_dir / "claims.yaml"
+    claims = _validated(Claims, read_document(path), path)
+    known = names_in(config_dir / "experiments")
+    wanted = [(("claims", index, "experiment"), claim.experiment) for index, claim in enumerate(claims.claims)]
+    one_of = f"one of {', '.join(known) or 'none so far'}"
+    _check([not_allowed(key, name, one_of + nearest(name, known)) for key, name in wanted if name not in known], path)
+    return claims
 
 
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class ReplicaExchange(Section):
 
     procedure: Literal["replica_exchange"]
     replicas: Annotated[int, Field(ge=2)] = Field(description="independent runs; their spread gives the error")
-    walkers: Count = Field(description="walkers per window; one in each window form a ladder")
+    walkers: Annotated[int, Field(ge=2)] = Field(description="walkers per window; one in each window form a ladder")
     windows: Annotated[list[tuple[float, float]], Field(min_length=1)] = Field(
         description="(lower, upper) edges in ln L, from high to low loss, each overlapping the next"
     )
@@ -259,3 +259,25 @@ class Run(Section):
     scale: str
     device: Literal["auto", "cpu", "cuda"]
     experiments: Annotated[list[str], Field(min_length=1)]
+
+
+class Claim(Section):
+    """A published claim about one experiment, and the test that decides it in the low-loss region."""
+
+    id: str
+    statement: str = Field(description="what is claimed, in one sentence")
+    experiment: str
+    quantity: Literal["advantage", "volume_ratio"]
+    baselines: Annotated[list[Literal["free", "box"]], Field(min_length=1)] | None = Field(
+        None, description="baselines to compare with, one verdict each; leave out where none is involved"
+    )
+    test: Literal["positive", "falls_with_width"] = Field(
+        description="positive: at the reference width; falls_with_width: slope against log2 of the width"
+    )
+    figure: str = Field(description="figure that shows it")
+
+
+class Claims(Section):
+    """config/claims.yaml: the published claims."""
+
+    claims: list[Claim]

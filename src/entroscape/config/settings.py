@@ -4,22 +4,24 @@ Snakemake passes the same object to a rule as canonical JSON; a rule reruns when
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from entroscape.config.explain import nearest
-from entroscape.config.load import CONFIG_DIR, load_experiment
+from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
 from entroscape.config.schema import (
     Analysis,
+    Claim,
     Count,
     Cycles,
     Experiment,
     MLPModel,
     Observables,
     Positive,
+    Probability,
     ReplicaExchange,
     Search,
     Section,
@@ -89,11 +91,9 @@ class SampleSettings(Section):
 
 
 class MergeSettings(Section):
-    """What merging the replicas of one variant depends on."""
+    """What merging the replicas of one variant depends on: nothing, but they must all have been sampled so."""
 
-    experiment: str
-    variant: str
-    observables: Observables
+    sample: SampleSettings
 
 
 class AnalyseSettings(Section):
@@ -101,8 +101,32 @@ class AnalyseSettings(Section):
 
     experiment: str
     variant: str
+    width: Count
     observables: Observables
     analysis: Analysis
+
+
+class ClaimsSettings(Section):
+    """What the verdicts depend on."""
+
+    scale: str
+    claims: list[Claim]
+    reference_width: dict[str, Count] = Field(description="of each experiment")
+    confidence: dict[str, Probability] = Field(description="of each experiment")
+
+
+def claims_settings(
+    scale: str, experiments: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR
+) -> ClaimsSettings:
+    """Settings of the verb that judges the claims about some experiments, by default all; raises ConfigError."""
+    claims = [c for c in load_claims(config_dir).claims if experiments is None or c.experiment in experiments]
+    about = {c.experiment: load_experiment(c.experiment, scale, config_dir) for c in claims}
+    return ClaimsSettings(
+        scale=scale,
+        claims=claims,
+        reference_width={name: experiment.model.reference_width for name, experiment in about.items()},
+        confidence={name: experiment.analysis.confidence for name, experiment in about.items()},
+    )
 
 
 def variants(experiment: Experiment) -> dict[str, Variant]:
@@ -183,13 +207,17 @@ def _sample(description: Experiment, experiment: str, name: str, variant: Varian
     )
 
 
-def _merge(description: Experiment, experiment: str, name: str, _: Variant) -> MergeSettings:
-    return MergeSettings(experiment=experiment, variant=name, observables=description.observables)
+def _merge(description: Experiment, experiment: str, name: str, variant: Variant) -> MergeSettings:
+    return MergeSettings(sample=_sample(description, experiment, name, variant))
 
 
-def _analyse(description: Experiment, experiment: str, name: str, _: Variant) -> AnalyseSettings:
+def _analyse(description: Experiment, experiment: str, name: str, variant: Variant) -> AnalyseSettings:
     return AnalyseSettings(
-        experiment=experiment, variant=name, observables=description.observables, analysis=description.analysis
+        experiment=experiment,
+        variant=name,
+        width=variant.width,
+        observables=description.observables,
+        analysis=description.analysis,
     )
 
 

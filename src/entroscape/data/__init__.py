@@ -1,14 +1,1 @@
 """Data sets: one module per kind, each turning its section of the configuration into arrays."""
-
-from collections.abc import Callable
-
-from entroscape.config.schema import SpiralData
-from entroscape.data import spirals
-from entroscape.data.dataset import TaskData
-
-MAKERS: dict[str, Callable[[SpiralData], TaskData]] = {"spirals": spirals.make}
-
-
-def make_data(section: SpiralData) -> TaskData:
-    """Data of the section's kind; equal sections give equal arrays."""
-    return MAKERS[section.kind](section)

@@ -11,8 +11,13 @@ from scipy.stats import t as student
 
 
 def error(left_out: np.ndarray) -> np.ndarray:
-    """Standard error from delete-one estimates, [units, ...] -> [...]; nan where one of them does not exist."""
+    """Standard error from delete-one estimates, [units, ...] -> [...]; nan where one of them does not exist.
+
+    nan everywhere if there are fewer than two: nothing then tells how far the value may be off.
+    """
     units = len(left_out)
+    if units < 2:
+        return np.full(left_out.shape[1:], np.nan)
     with np.errstate(invalid="ignore"):
         spread = left_out - left_out.mean(axis=0)
         return np.sqrt((units - 1) / units * (spread**2).sum(axis=0))

@@ -4,8 +4,8 @@ import numpy as np
 import xarray as xr
 
 from entroscape.errors import SamplingError
+from entroscape.grid import MAP
 from entroscape.landscape import jackknife
-from entroscape.landscape.replica import MAP
 from entroscape.landscape.reweight import combine
 
 
@@ -72,9 +72,7 @@ def _merge_exchange(replicas: list[xr.Dataset]) -> xr.Dataset:
     entropy, left_out, offsets = _estimate(visits, weights)
     alone = [_estimate(visits[[r]], weights[[r]]) for r in range(len(replicas))]
     errors = np.array([jackknife.error(align(maps, mean)) for mean, maps, _ in alone])
-    merged = _landscape(
-        entropy, left_out, visits.sum(axis=(0, 1, 2)), np.array([mean for mean, _, _ in alone]), errors
-    )
+    merged = _landscape(entropy, left_out, visits.sum(axis=(0, 1, 2)), np.array([mean for mean, _, _ in alone]), errors)
     merged = merged.assign_coords({axis: replicas[0][axis] for axis in MAP})
     cumulative = histograms.sum(axis=3).cumsum(axis=1).swapaxes(0, 1)  # [block, R, window, ...]
     until = np.array([combine(_states(so_far), _states(weights), offsets)[0] for so_far in cumulative])
@@ -91,17 +89,20 @@ def _states(array: np.ndarray) -> np.ndarray:
 
 
 def _estimate(visits: np.ndarray, weights: np.ndarray):
-    """Map of all ladders, delete-one maps [units, ...] and offsets; visits [R, walker, window, columns, rows]."""
+    """Map of all ladders, delete-one maps [units, ...] and offsets; visits [R, walker, window, columns, rows].
+
+    Without a single ladder nothing is left, so one ladder on its own has no delete-one map.
+    """
     replicas, walkers = visits.shape[:2]
+    units = [(r, k) for r in range(replicas) for k in range(walkers)]
     pooled = visits.sum(axis=1)
     entropy, offsets = combine(_states(pooled), _states(weights))
-    left_out = []
-    for r in range(replicas):
-        for k in range(walkers):
-            rest = pooled.copy()
-            rest[r] -= visits[r, k]
-            left_out.append(combine(_states(rest), _states(weights), offsets)[0])
-    return entropy, np.array(left_out), offsets
+    left_out = np.empty((len(units) if len(units) > 1 else 0, *entropy.shape))
+    for one, (r, k) in zip(left_out, units, strict=False):
+        rest = pooled.copy()
+        rest[r] -= visits[r, k]
+        one[:] = combine(_states(rest), _states(weights), offsets)[0]
+    return entropy, left_out, offsets
 
 
 def _overlaps(visits: np.ndarray, weights: np.ndarray) -> xr.Dataset:

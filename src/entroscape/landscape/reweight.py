@@ -56,7 +56,12 @@ def _chain(counts: np.ndarray, log_weight: np.ndarray) -> np.ndarray:
     joined, offsets = {0}, np.zeros(len(counts))
     while len(joined) < len(counts):
         shared, known, new = max(
-            ((np.minimum(counts[a], counts[b]).sum(), a, b) for a in joined for b in range(len(counts)) if b not in joined)
+            (
+                (np.minimum(counts[a], counts[b]).sum(), a, b)
+                for a in joined
+                for b in range(len(counts))
+                if b not in joined
+            )
         )
         if shared == 0:
             raise SamplingError(

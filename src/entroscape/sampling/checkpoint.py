@@ -1,15 +1,15 @@
 """Checkpoints of sampler states: written whole or not at all, read without executing code."""
 
 import dataclasses
+import io
 import json
-import zipfile
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from entroscape.errors import FileError
-from entroscape.files import atomically
+from entroscape.files import atomically, read_bytes
 
 StateT = TypeVar("StateT")
 
@@ -41,17 +41,19 @@ def load(path: Path, state_class: type[StateT], identity: dict) -> StateT:
     Raises
     ------
     FileError
-        If the file is damaged, or was written by a run of another identity.
+        If the file cannot be read, is damaged, or was written by a run of another identity.
     """
+    content = read_bytes(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             plain = json.loads(str(stored["plain"]))
             arrays = {name: stored[name] for name in stored.files if name != "plain"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as problem:
+        written_by = plain.pop("identity")
+    except Exception as problem:  # garbled bytes raise a dozen types, zlib.error and NotImplementedError among them
         raise FileError(
             f"checkpoint {path} is damaged ({problem}); delete it to start this run afresh, or put a good copy back"
         ) from problem
-    differing = _differences(plain.pop("identity"), identity)
+    differing = _differences(written_by, identity)
     if differing:
         raise FileError(
             f"checkpoint {path} belongs to another run ({'; '.join(differing[:3])}); delete it to start afresh, or "

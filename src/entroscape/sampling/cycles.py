@@ -10,10 +10,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from entroscape.config.schema import Cycles
 from entroscape.errors import SamplingError
-from entroscape.grid import Grid
+from entroscape.grid import MAP, Grid
 from entroscape.sampling import kernel
 from entroscape.sampling.step_size import adapt
 
@@ -112,8 +113,8 @@ def step(problem: Problem, state: State, pool: Executor) -> Info:
     """One cycle of all instances, in parallel, and the averaging after it."""
     settings = problem.settings
     settled = bool(state.settled[0])
-    factor = settings.factor_scale / (state.steps + settings.factor_offset) if settled else (
-        settings.unequilibrated_factor
+    factor = (
+        settings.factor_scale / (state.steps + settings.factor_offset) if settled else (settings.unequilibrated_factor)
     )
     state.instances[:] = state.entropy
     histograms = np.zeros_like(state.instances, dtype=np.int64)
@@ -149,3 +150,19 @@ def _run_instance(problem: Problem, state: State, i: int, factor: float, histogr
         report,
     )
     return int(report[0, 0])
+
+
+def to_dataset(problem: Problem, state: State) -> xr.Dataset:
+    """What a finished run leaves behind: the averaged map, the instances' maps of the last cycle, first visits."""
+    visited = state.visited > 0
+    return xr.Dataset(
+        {
+            "entropy": (MAP, np.where(visited, state.entropy, -np.inf)),
+            "entropy_instances": (("instance", *MAP), np.where(visited, state.instances, -np.inf)),
+            "histogram": (MAP, state.histogram),
+            "first_visit": (MAP, state.visited),
+            "sigma": ("window", state.sigma),
+        },
+        problem.grid.coordinates,
+        {"procedure": problem.settings.procedure, "moves": state.steps * problem.settings.moves_per_cycle},
+    )

@@ -71,19 +71,19 @@ def _dispatch_on_class(operation, system_class, compiled):
     arity = operation.__code__.co_argcount
     if arity == 1:
 
-        @overload(operation, inline='always')
+        @overload(operation, inline="always")
         def _one(system):
             return (lambda system: compiled(system)) if chosen(system) else None
 
     elif arity == 2:
 
-        @overload(operation, inline='always')
+        @overload(operation, inline="always")
         def _two(system, coordinates):
             return (lambda system, coordinates: compiled(system, coordinates)) if chosen(system) else None
 
     else:
 
-        @overload(operation, inline='always')
+        @overload(operation, inline="always")
         def _three(system, sigma, generator):
             return (lambda system, sigma, generator: compiled(system, sigma, generator)) if chosen(system) else None
 

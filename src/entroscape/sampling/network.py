@@ -161,9 +161,7 @@ def _layer(pre, act, theta, sizes, units, weights, biases, layer, read, write):
     for k in range(sizes[layer + 1]):
         bias = theta[biases[layer] + k]
         weight = weights[layer] + k * inputs
-        _neuron(
-            pre, act, theta, read, write, units[layer], inputs, units[layer + 1] + k, weight, bias, relu
-        )
+        _neuron(pre, act, theta, read, write, units[layer], inputs, units[layer + 1] + k, weight, bias, relu)
 
 
 @njit
@@ -287,9 +285,7 @@ def _load(net, coordinates):
         _layer(
             net.train_pre, net.train_act, net.coordinates, net.sizes, net.units, net.weights, net.biases, layer, 0, 0
         )
-        _layer(
-            net.test_pre, net.test_act, net.coordinates, net.sizes, net.units, net.weights, net.biases, layer, 0, 0
-        )
+        _layer(net.test_pre, net.test_act, net.coordinates, net.sizes, net.units, net.weights, net.biases, layer, 0, 0)
 
 
 @njit_inlined

@@ -13,10 +13,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from entroscape.config.schema import ReplicaExchange
 from entroscape.errors import SamplingError
-from entroscape.grid import Grid
+from entroscape.grid import MAP, Grid
 from entroscape.sampling import kernel
 from entroscape.sampling.schedule import Schedule
 from entroscape.sampling.step_size import adapt
@@ -153,7 +154,7 @@ def step(problem: Problem, state: State, pool: Executor) -> Info:
         state.sigma = adapt(state.sigma, accepted / moves, problem.settings.step_size)
     if stage == "production":
         _count_round_trips(problem, state, [report for report, _ in reports])
-    _exchange(problem, state, stage)
+    _exchange(problem, state)
     state.steps += 1
     return Info(
         stage,
@@ -210,25 +211,29 @@ def _run_window(problem: Problem, state: State, m: int, stage: str) -> tuple[np.
 def _count_round_trips(problem: Problem, state: State, reports: list[np.ndarray]) -> None:
     """A configuration makes a round trip when it touches the low-loss end, then the high-loss end again.
 
-    The ends are the outermost columns with an entropy and their neighbours.
+    The ends are the outermost columns with an entropy and their neighbours. In which order a configuration touched
+    both within one round is not known, so that only the end it is due at counts: trips are never overcounted.
     """
     columns = np.flatnonzero(np.isfinite(state.ceiling).any(axis=0))
     low, high = columns[0] + 1, columns[-1] - 1
     for m, report in enumerate(reports):
         for k, label in enumerate(state.labels[m]):
-            if report[k, 3] <= low:
-                state.last_end[label] = -1 if state.last_end[label] else 0
-            if report[k, 4] >= high:
+            at_low, at_high = report[k, 3] <= low, report[k, 4] >= high
+            if state.last_end[label] == 1 and at_low:
+                state.last_end[label] = -1
+            elif state.last_end[label] != 1 and at_high:
                 state.round_trips[label] += state.last_end[label] == -1
                 state.last_end[label] = 1
 
 
-def _exchange(problem: Problem, state: State, stage: str) -> None:
+def _exchange(problem: Problem, state: State) -> None:
     """Offer the walkers of windows m and m + 1 of each ladder an exchange; even and odd m take turns.
 
-    Accepted with min(1, exp(S_m(a) - S_m(b) + S_m+1(b) - S_m+1(a))) if both configurations fit both windows.
+    Accepted with min(1, exp(S_m(a) - S_m(b) + S_m+1(b) - S_m+1(a))) if both configurations fit both windows. A column
+    without an entropy is open as long as the next round would give it one.
     """
     depth, generator = problem.settings.depth, state.generators[-1]
+    frozen = problem.schedule.stage(state.steps + 1) == "production"
     for m in range(state.steps % 2, len(problem.windows) - 1, 2):
         (first, _), (_, last) = problem.windows[m], problem.windows[m + 1]
         for k in range(problem.settings.walkers):
@@ -241,10 +246,37 @@ def _exchange(problem: Problem, state: State, stage: str) -> None:
                 return max(state.entropy[window][cell], state.ceiling[window, cell[0]] - depth)
 
             targets = entropy(m, b), entropy(m + 1, a)
-            if stage == "production" and -np.inf in targets:
+            if frozen and -np.inf in targets:
                 continue
             gain = entropy(m, a) - targets[0] + entropy(m + 1, b) - targets[1]
             if gain >= 0 or generator.random() < np.exp(gain):
                 state.exchanges[m, 1] += 1
                 for swapped in (state.walkers, state.bins, state.labels):
                     swapped[[m, m + 1], k] = swapped[[m + 1, m], k]
+
+
+def to_dataset(problem: Problem, state: State) -> xr.Dataset:
+    """What a finished run leaves behind: the histograms of production with the weights they were drawn under.
+
+    histogram[block, window, walker, ...] visits; weight_entropy[window, ...] the frozen S (-inf: closed); per window
+    sigma, acceptance, flatness; per pair of windows the exchange rate; round trips of each configuration.
+    """
+    settings = problem.settings
+    moves = problem.schedule.production * settings.moves_per_round * settings.walkers
+    weights = np.maximum(state.entropy, state.ceiling[:, :, None] - settings.depth)
+    for window, (first, last) in zip(weights, problem.windows, strict=True):
+        window[:first] = window[last:] = -np.inf
+    return xr.Dataset(
+        {
+            "histogram": (("block", "window", "walker", *MAP), state.blocks),
+            "weight_entropy": (("window", *MAP), weights),
+            "window_edges": (("window", "edge"), np.array(settings.windows, dtype=float)),
+            "sigma": ("window", state.sigma),
+            "acceptance": ("window", state.accepted / moves),
+            "flatness": ("window", flatness(state, settings.depth)),
+            "exchange_rate": ("overlap", state.exchanges[:, 1] / np.maximum(state.exchanges[:, 0], 1)),
+            "round_trips": ("configuration", state.round_trips),
+        },
+        problem.grid.coordinates,
+        {"procedure": settings.procedure, "moves": problem.schedule.rounds * settings.moves_per_round},
+    )

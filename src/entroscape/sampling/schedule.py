@@ -8,6 +8,11 @@ from entroscape.config.schema import Stages
 
 Stage = Literal["explore", "refine", "production"]
 
+# Refining lowers the factor as STRENGTH / t. Belardinelli and Pereyra use 1; a walker of a network forgets where it was
+# only after some 1e5 moves, and a larger value lets the map mend more of what exploration left wrong. What remains is
+# production's to correct.
+STRENGTH = 3.0
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -51,9 +56,9 @@ class Schedule:
         """ln of the modification factor of a round.
 
         `moves_per_bin` counts the refining moves of all walkers on the map, divided by the bins visited:
-        f = factor / (1 + factor * t) goes over from the constant to 1/t.
+        f = factor / (1 + factor * t / STRENGTH) goes over from the constant to STRENGTH / t.
         """
         stage = self.stage(done)
         if stage == "explore":
             return self.factor
-        return self.factor / (1.0 + self.factor * moves_per_bin) if stage == "refine" else 0.0
+        return self.factor / (1.0 + self.factor * moves_per_bin / STRENGTH) if stage == "refine" else 0.0

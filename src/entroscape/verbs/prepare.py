@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from entroscape.config.settings import PrepareSettings
-from entroscape.data import make_data
+from entroscape.data.registry import make_data
 from entroscape.digest import code_digest
 from entroscape.files import write_dataset
 from entroscape.provenance import stamp

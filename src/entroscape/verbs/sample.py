@@ -1,27 +1,32 @@
 """Sample one landscape once: one independent run (replica) of one variant, by Wang-Landau Monte Carlo."""
 
 import hashlib
+import importlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from entroscape.config.schema import ReplicaExchange
 from entroscape.config.settings import SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.digest import code_digest
 from entroscape.files import read_bytes, read_dataset, write_dataset
 from entroscape.grid import Grid
-from entroscape.landscape.replica import replica_dataset
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import generator
-from entroscape.sampling import checkpoint, cycles, replica_exchange
+from entroscape.sampling import checkpoint
 from entroscape.sampling.network import NetworkSystem, build_network
 from entroscape.sampling.run import drive
 
 logger = logging.getLogger(__name__)
+
+
+def procedure_module(procedure: str) -> str:
+    """Name of the module of a procedure; imported on use, so that a change to one does not touch runs of the other."""
+    return f"entroscape.sampling.{procedure}"
 
 
 def run(
@@ -38,7 +43,9 @@ def run(
 
     The result does not depend on `threads` or on interruptions. The checkpoint is deleted at the end.
     """
-    code = code_digest(__name__)
+    module = procedure_module(settings.procedure.procedure)
+    procedure = importlib.import_module(module)
+    code = code_digest(__name__, module)
     identity = {
         "settings": settings.model_dump(mode="json"),
         "replica": replica,
@@ -47,14 +54,13 @@ def run(
     }
     task = TaskData.from_dataset(read_dataset(data))
     grid = Grid.of(settings.observables.ln_train_loss, len(task.y_test))
-    procedure = replica_exchange if isinstance(settings.procedure, ReplicaExchange) else cycles
     problem = procedure.make_problem(_network_builder(settings, task, grid), grid, settings.procedure)
     if checkpoint_path.exists():
         state = checkpoint.load(checkpoint_path, procedure.State, identity)
         logger.info("going on from %s, %d of %d steps done", checkpoint_path, state.steps, problem.steps)
     else:
         names = settings.experiment, settings.variant, replica
-        starts = _trained_starts(seeds) if procedure is replica_exchange else _random_starts(problem, names)
+        starts = _starts(settings, problem, seeds, names)
         state = procedure.init(problem, starts, lambda role: generator(*names, role))
     steps = drive(
         procedure.step,
@@ -71,7 +77,7 @@ def run(
         steps, problem.steps * moves, lambda item: item[0] * moves, logger, "moves", lambda item: f"; {item[1]}"
     ):
         pass
-    sampled = replica_dataset(problem, state)
+    sampled = procedure.to_dataset(problem, state)
     seeds_used = [settings.experiment, settings.variant, str(replica)]
     attributes = stamp(settings, code, seeds_used, "cpu", **sampled.attrs, replica=replica)
     write_dataset(sampled.assign_attrs(attributes), output)
@@ -87,12 +93,14 @@ def _network_builder(settings: SampleSettings, task: TaskData, grid: Grid) -> Ca
     return lambda: build_network(sizes, task, half_width, grid)
 
 
-def _trained_starts(seeds: Path) -> np.ndarray:
-    """States spread over ln L, [states, P]: a window at low loss cannot wait for a random walker to come by."""
-    return read_dataset(seeds)["theta"].to_numpy()
+def _starts(settings: SampleSettings, problem: Any, seeds: Path, names: tuple) -> np.ndarray:
+    """Where walkers may begin, [states, P].
 
-
-def _random_starts(problem: cycles.Problem, names: tuple) -> np.ndarray:
-    """Random points of the box, [states, P], where the published procedure starts; many lie off the axis."""
+    The published procedure starts at random points of the box, of which many lie off the axis. A window at low loss
+    cannot wait for a random walker to come by: there, states kept from training are offered too.
+    """
     half_width = problem.systems[0].half_width
-    return generator(*names, "start").uniform(-half_width, half_width, (100 * len(problem.systems), len(half_width)))
+    random = generator(*names, "random starts").uniform(-half_width, half_width, (200, len(half_width)))
+    if settings.procedure.procedure == "cycles":
+        return random
+    return np.concatenate([read_dataset(seeds)["theta"].to_numpy(), random])

@@ -1,0 +1,50 @@
+# Every figure and verdict of the two papers. The way of a number:
+#   config -> prepare (data) -> train (baselines) -> sample (Wang-Landau, one job per independent run)
+#          -> merge (landscape with errors) -> analyse (curves, claims) -> report (notebooks, figures, index)
+# Each rule calls one verb of the command `entroscape`; each verb calls the library in src/entroscape.
+# All results lie in results/{scale}; results/README.md says what is there.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/sample.smk"
+include: "workflow/rules/merge.smk"
+include: "workflow/rules/analyse.smk"
+include: "workflow/rules/report.smk"
+
+
+# Targets, named by what they give. A figure's own name (`snakemake ea1`) is defined with its rule in report.smk.
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/index.html",
+
+
+rule entropy_advantage:
+    input:
+        figures("entropy_advantage"),
+        f"{RESULTS}/claims.csv",
+
+
+rule spiral:
+    input:
+        figures("entropy_advantage", "spiral"),
+        f"{RESULTS}/claims.csv",
+
+
+rule claims:
+    input:
+        f"{RESULTS}/claims.csv",

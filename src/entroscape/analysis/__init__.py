@@ -1,0 +1,1 @@
+"""From landscapes and baselines to curves, advantages and verdicts."""

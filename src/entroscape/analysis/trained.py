@@ -1,0 +1,36 @@
+"""What training reaches at each training loss: binned curves of many independent runs."""
+
+import numpy as np
+import pandas as pd
+
+from entroscape.grid import Grid
+
+FEWEST_RUNS = 5  # a column with fewer runs has no error to speak of
+
+
+def per_run(table: pd.DataFrame, grid: Grid, quantity: str = "test_accuracy") -> np.ndarray:
+    """Mean of a quantity over the states that each run recorded in each column, [runs, columns]; nan where none.
+
+    States of one run follow each other closely and are not independent; runs are. So a run enters a column once.
+    """
+    column = grid.column(table["ln_train_loss"].where(np.isfinite(table["ln_train_loss"]), np.inf).clip(-1e6, 1e6))
+    inside = (column >= 0) & (column < grid.columns)
+    means = table[inside].groupby([table["run"][inside], column[inside]])[quantity].mean().unstack()  # noqa: PD010
+    return means.reindex(index=np.unique(table["run"]), columns=np.arange(grid.columns)).to_numpy(dtype=float)
+
+
+def mean_and_error(runs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean over runs [runs, columns], its standard error, and the number of runs, each [columns]."""
+    count = np.isfinite(runs).sum(axis=0)
+    known = count >= FEWEST_RUNS
+    value, error = np.full(len(count), np.nan), np.full(len(count), np.nan)
+    value[known] = np.nanmean(runs[:, known], axis=0)
+    error[known] = np.nanstd(runs[:, known], axis=0, ddof=1) / np.sqrt(count[known])
+    return value, error, count
+
+
+def left_out_means(runs: np.ndarray) -> np.ndarray:
+    """Mean over the columns of the means over all runs but one, for each run; [runs, columns] -> [runs]."""
+    present = np.isfinite(runs)
+    total, count = np.where(present, runs, 0.0).sum(axis=0), present.sum(axis=0)
+    return ((total - np.where(present, runs, 0.0)) / (count - present)).mean(axis=1)

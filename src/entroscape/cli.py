@@ -1,0 +1,180 @@
+"""The command line: one verb per rule, so that any job of the workflow can be run by hand.
+
+Verbs are imported when they are called: a command loads only what it uses.
+"""
+
+import json
+import logging
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from entroscape.config.settings import settings_for
+from entroscape.errors import EntroscapeError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Experiment = Annotated[str, typer.Argument(help="name of a file in config/experiments")]
+Variant = Annotated[str, typer.Argument(help="variant of the experiment, such as width-6")]
+Scale = Annotated[str, typer.Option(help="name of a file in config/scales")]
+ConfigDir = Annotated[Path, typer.Option(help="folder of the configuration")]
+File = Annotated[Path, typer.Option(dir_okay=False)]
+Files = Annotated[list[Path], typer.Option(dir_okay=False)]
+Threads = Annotated[int, typer.Option(min=1, help="threads to use; the result does not depend on it")]
+CONFIG = Path("config")
+
+
+def main() -> None:
+    """Run a verb; its log begins with the command, and a mistake of the user ends in one sentence."""
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stderr)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "entroscape"
+    os.environ.setdefault("ENTROSCAPE_CACHE_DIR", str(cache))
+    if len(sys.argv) > 1:
+        sys.stderr.write(f"$ {shlex.join(['entroscape', *sys.argv[1:]])}\n")
+    try:
+        app()
+    except EntroscapeError as mistake:
+        sys.exit(f"entroscape: {mistake}")
+
+
+@app.command()
+def prepare(experiment: Experiment, scale: Scale, output: File, config_dir: ConfigDir = CONFIG) -> None:
+    """Make the data of an experiment."""
+    from entroscape.verbs import prepare as verb
+
+    verb.run(settings_for("prepare", experiment, None, scale, config_dir), output=output)
+
+
+@app.command()
+def search(
+    experiment: Experiment,
+    variant: Variant,
+    scale: Scale,
+    data: File,
+    output: File,
+    threads: Threads = 1,
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Search learning rate and batch size of the baselines."""
+    from entroscape.verbs import search as verb
+
+    settings = settings_for("search", experiment, variant, scale, config_dir)
+    verb.run(settings, data=data, output=output, threads=threads)
+
+
+@app.command()
+def train(
+    experiment: Experiment,
+    variant: Variant,
+    scale: Scale,
+    data: File,
+    search: File,
+    output: File,
+    seeds: File,
+    threads: Threads = 1,
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Train the baselines, and collect states for the sampler to start from."""
+    from entroscape.verbs import train as verb
+
+    settings = settings_for("train", experiment, variant, scale, config_dir)
+    verb.run(settings, data=data, search=search, output=output, seeds=seeds, threads=threads)
+
+
+@app.command()
+def sample(
+    experiment: Experiment,
+    variant: Variant,
+    scale: Scale,
+    replica: Annotated[int, typer.Option(min=0, help="number of this independent run")],
+    data: File,
+    seeds: File,
+    output: File,
+    checkpoint: File,
+    threads: Threads = 1,
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Sample a landscape once, going on from the checkpoint if there is one."""
+    from entroscape.verbs import sample as verb
+
+    verb.run(
+        settings_for("sample", experiment, variant, scale, config_dir),
+        replica=replica,
+        data=data,
+        seeds=seeds,
+        output=output,
+        checkpoint_path=checkpoint,
+        threads=threads,
+    )
+
+
+@app.command()
+def merge(
+    experiment: Experiment,
+    variant: Variant,
+    scale: Scale,
+    replica: Files,
+    timing: Files,
+    output: File,
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Merge independent runs into a landscape with errors."""
+    from entroscape.verbs import merge as verb
+
+    settings = settings_for("merge", experiment, variant, scale, config_dir)
+    verb.run(settings, replicas=replica, timings=timing, output=output)
+
+
+@app.command()
+def analyse(
+    experiment: Experiment,
+    variant: Variant,
+    scale: Scale,
+    landscape: File,
+    training: File,
+    curves: File,
+    low_loss: File,
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Compute equilibrium, maximum-entropy and trained curves, and how far they lie apart."""
+    from entroscape.verbs import analyse as verb
+
+    settings = settings_for("analyse", experiment, variant, scale, config_dir)
+    verb.run(settings, landscape=landscape, training=training, curves=curves, low_loss=low_loss)
+
+
+@app.command()
+def claims(
+    experiments: Annotated[list[str], typer.Argument(help="experiments whose claims are judged")],
+    scale: Scale,
+    low_loss: Files,
+    output: File,
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Judge the published claims about some experiments."""
+    from entroscape.config.settings import claims_settings
+    from entroscape.verbs import claims as verb
+
+    verb.run(claims_settings(scale, experiments, config_dir), low_loss=low_loss, output=output)
+
+
+@app.command()
+def notebook(
+    notebook: Annotated[Path, typer.Argument(dir_okay=False, help="the source notebook")],
+    parameters: Annotated[str, typer.Option(help="values of all its parameters, as JSON")],
+    output: File,
+    html: File,
+    log: File,
+) -> None:
+    """Execute a notebook; if it fails, the executed copy stays where `log` says."""
+    from entroscape.verbs import notebook as verb
+
+    verb.run(notebook, json.loads(parameters), output=output, html=html, log=log)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What a figure says about itself: where its numbers come from, and whether they are to be trusted at all."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import xarray as xr
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Imprint:
+    """A line of provenance to stand below a figure, and a watermark ("" for none) to stand across it."""
+
+    provenance: str
+    watermark: str = ""
+
+
+def make_imprint(
+    scale: str, watermark: str, landscapes: Iterable[xr.Dataset], runs: int | tuple[int, int] | None = None
+) -> Imprint:
+    """Imprint of a figure that shows these landscapes.
+
+    runs: independent training runs per protocol, or the fewest and most of them, if the figure shows any.
+    """
+    parts = [f"{scale} scale", *dict.fromkeys(sampling_line(landscape) for landscape in landscapes)]
+    if runs is not None:
+        fewest, most = runs if isinstance(runs, tuple) else (runs, runs)
+        parts.append(f"{fewest}–{most} training runs per point" if fewest < most else f"{most} training runs each")
+    return Imprint(" · ".join(parts), watermark)
+
+
+def sampling_line(landscape: xr.Dataset) -> str:
+    """How a landscape was sampled, in one line: procedure, replicas, walkers, windows, moves of each walker."""
+    procedure = json.loads(landscape.attrs.get("settings", "{}")).get("procedure", {})
+    replicas = landscape.sizes["replica"]
+    if "window_edges" in landscape:
+        walkers, windows = landscape.sizes["unit"] // replicas, landscape.sizes["window"]
+        line = f"replica exchange: {_count(replicas, 'replica')} of {_count(walkers, 'walker')} in each of "
+        line += _count(windows, "window")
+    else:
+        line = f"published procedure: {_count(replicas, 'run')}"
+        if "instances" in procedure:
+            line += f" of {_count(procedure['instances'], 'instance')}"
+    moves = landscape.attrs.get("moves")
+    return line if moves is None else f"{line}, {power_of_ten(moves)} moves per walker"
+
+
+def power_of_ten(number: float) -> str:
+    """A count as in 2.5 × 10⁷; written out below 10,000."""
+    if number < 10_000:
+        return f"{number:.0f}"
+    mantissa, exponent = f"{number:.1e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

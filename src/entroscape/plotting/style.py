@@ -1,0 +1,129 @@
+"""One look for all figures: sizes, fonts, colours, the line that says where a figure comes from, and its watermark.
+
+Figures are made without pyplot, so nothing is kept between two of them; the settings of `STYLE` hold only inside
+`styled`.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from entroscape.files import write_bytes
+from entroscape.plotting.imprint import Imprint
+
+SINGLE, DOUBLE = 89.0, 183.0  # column widths of a journal page in mm
+_MM_PER_INCH = 25.4
+
+_PALETTE = sns.color_palette("colorblind").as_hex()
+COLOURS = {
+    "equilibrium": _PALETTE[1],
+    "maximum_entropy": "#222222",
+    "free": _PALETTE[4],
+    "box": _PALETTE[0],
+    "published": _PALETTE[2],
+    "neutral": "#555555",
+    "faint": "#b5b5b5",
+}
+CLASS_COLOURS = ("#222222", _PALETTE[2])  # not those of the curves, which mean something else
+MARKERS = {"free": "s", "box": "o"}
+LABELS = {
+    "equilibrium": "equilibrium ⟨A⟩",
+    "maximum_entropy": "maximum entropy",
+    "free": "SGD, free",
+    "box": "SGD, kept in the box",
+}
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures have equal bytes on all machines
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.unicode_minus": True,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": 6,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3,
+    "errorbar.capsize": 0,
+    "hatch.linewidth": 0.4,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.hashsalt": "entroscape",
+    "figure.dpi": 150,
+    "savefig.dpi": 300,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib's defaults with `STYLE`, whatever the user's own settings are; they come back on leaving."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(mpl.RcParams(STYLE))
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of `width` x `height` mm that arranges its panels by itself."""
+    return Figure(figsize=(width / _MM_PER_INCH, height / _MM_PER_INCH), layout="constrained")
+
+
+def panel_label(axes: Axes, letter: str, title: str = "") -> None:
+    """Write (a), (b), ... above the upper left corner of a panel, and its title above its middle."""
+    axes.set_title(f"({letter})", loc="left", fontweight="bold")
+    axes.set_title(title)
+
+
+def headroom(axes: Axes, share: float) -> None:
+    """Lengthen a linear y axis at its upper end by `share` of its length, to make room for a legend."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + share * (high - low))
+
+
+def finish(figure: Figure, imprint: Imprint) -> Figure:
+    """Write the provenance below the panels and, if there is one, the watermark across everything."""
+    figure.supxlabel(imprint.provenance, fontsize=5, color=COLOURS["neutral"], x=0.01, ha="left", wrap=True)
+    if imprint.watermark:
+        _watermark(figure, imprint.watermark)
+    return figure
+
+
+def _watermark(figure: Figure, text: str) -> None:
+    """Write `text` along the diagonal, as large as fits (bold letters are about 0.8 of their size wide)."""
+    width, height = 72 * figure.get_size_inches()
+    angle = np.arctan2(height, width)
+    long, high = 0.8 * len(text), 0.9
+    size = 0.95 * min(
+        width / (long * np.cos(angle) + high * np.sin(angle)), height / (long * np.sin(angle) + high * np.cos(angle))
+    )
+    mark = figure.text(0.5, 0.5, text, ha="center", va="center", rotation=np.degrees(angle), fontsize=size)
+    mark.set(color="#c00000", alpha=0.18, fontweight="bold", zorder=100, gid="watermark", in_layout=False)
+
+
+def content(figure: Figure, kind: str) -> bytes:
+    """The figure as a file of `kind` (png, pdf or svg): equal figures give equal bytes, no dates."""
+    metadata = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
+    buffer = io.BytesIO()
+    with styled():
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save(figure: Figure, *paths: Path | str) -> None:
+    """Write the figure to each path, as the kind its suffix names (png at 300 dpi, pdf, svg); raises FileError."""
+    for path in paths:
+        write_bytes(content(figure, Path(path).suffix.removeprefix(".")), path)

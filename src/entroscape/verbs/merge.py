@@ -1,0 +1,76 @@
+"""Merge the independent runs of one variant into its landscape."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from entroscape.config.settings import MergeSettings
+from entroscape.digest import code_digest
+from entroscape.errors import FileError
+from entroscape.files import read_dataset, write_dataset
+from entroscape.landscape.merge import merge
+from entroscape.provenance import stamp
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: MergeSettings, *, replicas: list[Path], timings: list[Path], output: Path) -> None:
+    """Write the landscape of `replicas`.
+
+    `timings` are the benchmark files that Snakemake wrote beside them. Their seconds enter here, and not in the
+    replicas' files, which must have equal bytes whenever they are sampled anew.
+    """
+    runs = [_checked(read_dataset(path), path, settings) for path in replicas]
+    landscape = merge(runs)
+    walkers = len(landscape["entropy_left_out"]) // len(runs)
+    attributes = stamp(
+        json.loads(runs[0].attrs["settings"]),
+        code_digest(__name__),
+        ["/".join(run.attrs["seeds"]) for run in runs],
+        runs[0].attrs["device"],
+        procedure=runs[0].attrs["procedure"],
+        moves=int(runs[0].attrs["moves"]),
+        walkers=walkers,
+        replicas=len(runs),
+        updates=sum(int(run.attrs["moves"]) * _walkers(run) for run in runs),
+        seconds=float(sum(pd.read_csv(path, sep="\t")["s"].sum() for path in timings)),
+        sampler_code_digest=runs[0].attrs["code_digest"],
+    )
+    write_dataset(landscape.assign_attrs(attributes), output)
+    _tell(landscape)
+
+
+def _walkers(run: xr.Dataset) -> int:
+    """All walkers of a run, in all windows."""
+    sizes = run.sizes
+    return sizes["instance"] if "instance" in sizes else sizes["window"] * sizes["walker"]
+
+
+def _checked(replica: xr.Dataset, path: Path, settings: MergeSettings) -> xr.Dataset:
+    """The replica, if it was sampled with the settings of today; raises FileError otherwise."""
+    try:
+        stored = json.loads(replica.attrs["settings"])
+    except (KeyError, ValueError):
+        stored = {}
+    for key, value in settings.sample.model_dump(mode="json").items():
+        if stored.get(key) != value:
+            raise FileError(
+                f"{path} was not sampled with the present settings ({key} is {stored.get(key)}, should be {value}): "
+                "delete it and run the rule that makes it again"
+            )
+    return replica
+
+
+def _tell(landscape: xr.Dataset) -> None:
+    """What a reader wants to know before trusting the map."""
+    error = landscape["entropy_err"].to_numpy()
+    covered = landscape["ln_train_loss"].to_numpy()[landscape["visited"].to_numpy().any(axis=1)]
+    logger.info("%d bins, ln L from %.2f to %.2f", landscape["visited"].sum(), covered.min(), covered.max())
+    logger.info("error of S: median %.3f, largest %.3f", np.nanmedian(error), np.nanmax(error, initial=0))
+    if "round_trips" in landscape:
+        logger.info("round trips between the ends: %s", landscape["round_trips"].sum("configuration").to_numpy())
+        logger.info("overlaps, mismatch in units of its error: %s", landscape["overlap_rms_in_errors"].round(2).data)

@@ -1,0 +1,42 @@
+# Curves and their averages at low loss for each landscape, and the verdicts on the published claims.
+
+
+rule analyse_landscape:
+    input:
+        landscape=f"{RESULTS}/landscapes/{{experiment}}/{{variant}}.nc",
+        training=lambda w: f"{RESULTS}/training/{w.experiment}/{trained(w)}.parquet",
+    output:
+        curves=f"{RESULTS}/curves/{{experiment}}/{{variant}}.parquet",
+        low_loss=f"{RESULTS}/curves/{{experiment}}/{{variant}}.low_loss.parquet",
+    params:
+        settings=settings_of("analyse"),
+        code=code_of("verbs.analyse"),
+        scale=RUN.scale,
+    log:
+        f"{RESULTS}/logs/analyse/{{experiment}}/{{variant}}.log",
+    shell:
+        "entroscape analyse {wildcards.experiment} {wildcards.variant} --scale {params.scale}"
+        " --landscape {input.landscape} --training {input.training} --curves {output.curves}"
+        " --low-loss {output.low_loss} 2>&1 | tee {log}"
+
+
+rule judge_claims:
+    input:
+        [
+            f"{RESULTS}/curves/{experiment}/{variant}.low_loss.parquet"
+            for experiment, description in EXPERIMENTS.items()
+            for variant in trained_variants(description)
+        ],
+    output:
+        report(f"{RESULTS}/claims.csv", category="Claims", caption="../report/claims.rst"),
+    params:
+        settings=settings_json(checked(claims_settings, RUN.scale, list(EXPERIMENTS))),
+        code=code_of("verbs.claims"),
+        scale=RUN.scale,
+        experiments=" ".join(EXPERIMENTS),
+        files=lambda w, input: " ".join(f"--low-loss {path}" for path in input),
+    log:
+        f"{RESULTS}/logs/claims.log",
+    shell:
+        "entroscape claims {params.experiments} --scale {params.scale} {params.files} --output {output}"
+        " 2>&1 | tee {log}"

@@ -1,0 +1,69 @@
+# What all rules share: the validated configuration, what each job may see of it, and how figures are named.
+
+import json
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from entroscape.config.load import load_experiment, load_run, load_scale
+from entroscape.config.settings import claims_settings, settings_for, settings_json, trained_variants, variants
+from entroscape.digest import code_digest
+from entroscape.errors import ConfigError
+
+# Jobs find `entroscape` beside the Python that runs Snakemake, whether or not its environment is active.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def checked(load, *args):
+    """Read some configuration; a mistake in it stops here, before any job, with its one sentence."""
+    try:
+        return load(*args)
+    except ConfigError as mistake:
+        raise WorkflowError(str(mistake)) from None
+
+
+RUN = checked(load_run, Path("config"), config)
+SCALE = checked(load_scale, RUN.scale)
+EXPERIMENTS = {name: checked(load_experiment, name, RUN.scale) for name in RUN.experiments}
+RESULTS = f"results/{RUN.scale}"
+
+
+wildcard_constraints:
+    experiment="|".join(EXPERIMENTS),
+    variant="|".join(sorted({variant for e in EXPERIMENTS.values() for variant in variants(e)}, key=len, reverse=True)),
+    replica=r"\d+",
+
+
+# A job reruns when the settings it sees, the modules it uses or its inputs change, and for nothing else: rules carry
+# the first two as the params `settings` and `code`, and Snakemake compares params, inputs and the rules themselves.
+
+
+@cache
+def settings(verb, experiment, variant=None):
+    """Everything a verb sees of the configuration, as canonical JSON."""
+    return settings_json(checked(settings_for, verb, experiment, variant, RUN.scale))
+
+
+def settings_of(verb):
+    """Param function: the settings of a verb for the job's wildcards."""
+    return lambda wildcards: settings(verb, wildcards.experiment, wildcards.get("variant"))
+
+
+def code_of(*modules):
+    """Digest of modules of the library and of all they import."""
+    return code_digest(*(f"entroscape.{module}" for module in modules))
+
+
+def variant_of(wildcards):
+    """The variant that the wildcards name."""
+    return variants(EXPERIMENTS[wildcards.experiment])[wildcards.variant]
+
+
+def trained(wildcards):
+    """Name of the variant whose baselines belong to this one: training does not depend on the sampler."""
+    known = trained_variants(EXPERIMENTS[wildcards.experiment])
+    width = variant_of(wildcards).width
+    return next(name for name, variant in known.items() if variant.width == width)

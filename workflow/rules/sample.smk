@@ -1,0 +1,23 @@
+# Wang-Landau sampling: one job per independent run (replica) of each variant. The checkpoint is not an output, so that
+# Snakemake leaves it alone when a job fails; the next attempt goes on from it.
+
+
+rule sample_landscape:
+    input:
+        data=f"{RESULTS}/data/{{experiment}}.nc",
+        seeds=lambda w: f"{RESULTS}/training/{w.experiment}/{trained(w)}.seeds.nc",
+    output:
+        f"{RESULTS}/replicas/{{experiment}}/{{variant}}/{{replica}}.nc",
+    params:
+        settings=settings_of("sample"),
+        code=lambda w: code_of("verbs.sample", f"sampling.{variant_of(w).procedure.procedure}"),
+        scale=RUN.scale,
+        checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/{{variant}}/{{replica}}.npz",
+    log:
+        f"{RESULTS}/logs/sample/{{experiment}}/{{variant}}/{{replica}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/sample/{{experiment}}/{{variant}}/{{replica}}.tsv"
+    shell:
+        "entroscape sample {wildcards.experiment} {wildcards.variant} --replica {wildcards.replica}"
+        " --scale {params.scale} --data {input.data} --seeds {input.seeds} --output {output}"
+        " --checkpoint {params.checkpoint} --threads {threads} 2>&1 | tee {log}"

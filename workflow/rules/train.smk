@@ -1,0 +1,40 @@
+# Baselines of each width: a small search for learning rate and batch size, then many runs trained together.
+
+
+rule search_training:
+    input:
+        data=f"{RESULTS}/data/{{experiment}}.nc",
+    output:
+        f"{RESULTS}/training/{{experiment}}/{{variant}}.search.parquet",
+    params:
+        settings=settings_of("search"),
+        code=code_of("verbs.search"),
+        scale=RUN.scale,
+    log:
+        f"{RESULTS}/logs/search/{{experiment}}/{{variant}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/search/{{experiment}}/{{variant}}.tsv"
+    shell:
+        "entroscape search {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
+        " --output {output} --threads {threads} 2>&1 | tee {log}"
+
+
+rule train_baselines:
+    input:
+        data=f"{RESULTS}/data/{{experiment}}.nc",
+        search=f"{RESULTS}/training/{{experiment}}/{{variant}}.search.parquet",
+    output:
+        curves=f"{RESULTS}/training/{{experiment}}/{{variant}}.parquet",
+        seeds=f"{RESULTS}/training/{{experiment}}/{{variant}}.seeds.nc",
+    params:
+        settings=settings_of("train"),
+        code=code_of("verbs.train"),
+        scale=RUN.scale,
+    log:
+        f"{RESULTS}/logs/train/{{experiment}}/{{variant}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{experiment}}/{{variant}}.tsv"
+    shell:
+        "entroscape train {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
+        " --search {input.search} --output {output.curves} --seeds {output.seeds} --threads {threads}"
+        " 2>&1 | tee {log}"
