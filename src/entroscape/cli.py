@@ -176,5 +176,23 @@ def notebook(
     verb.run(notebook, json.loads(parameters), output=output, html=html, log=log)
 
 
+@app.command()
+def index(
+    scale: Scale,
+    figures: Annotated[str, typer.Option(help="the figures (entroscape.verbs.index.Figure), as a JSON list")],
+    claims: File,
+    output: File,
+    watermark: Annotated[str | None, typer.Option(help="text that marks the page as no result")] = None,
+) -> None:
+    """Write the page that leads to all figures and verdicts."""
+    from pydantic import TypeAdapter
+
+    from entroscape.verbs import index as verb
+
+    entries = TypeAdapter(list[verb.Figure]).validate_json(figures)
+    title = "Entropy landscapes of neural networks"
+    verb.run(figures=entries, claims=claims, output=output, title=title, scale=scale, watermark=watermark)
+
+
 if __name__ == "__main__":
     main()

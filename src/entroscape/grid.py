@@ -6,7 +6,6 @@ import numpy as np
 
 from entroscape.config.schema import Axis
 
-
 MAP = ("ln_train_loss", "test_accuracy")  # dimensions of a map
 
 

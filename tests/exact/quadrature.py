@@ -46,8 +46,9 @@ def margin(theta: list, x: float):
 
 def coordinates(theta: list) -> tuple[np.ndarray, np.ndarray]:
     """ln L_train and number of correct test points; the ten parameters broadcast."""
-    losses = [np.logaddexp(0.0, -margin(theta, x) if y else margin(theta, x)) for x, y in zip(X_TRAIN, Y_TRAIN)]
-    correct = sum(((margin(theta, x) > 0) == bool(y)).astype(int) for x, y in zip(X_TEST, Y_TEST))
+    train, test = zip(X_TRAIN, Y_TRAIN, strict=True), zip(X_TEST, Y_TEST, strict=True)
+    losses = [np.logaddexp(0.0, -margin(theta, x) if y else margin(theta, x)) for x, y in train]
+    correct = sum(((margin(theta, x) > 0) == bool(y)).astype(int) for x, y in test)
     return np.log(sum(losses) / len(losses)), correct
 
 

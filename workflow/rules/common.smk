@@ -12,6 +12,7 @@ from entroscape.config.load import load_experiment, load_run, load_scale
 from entroscape.config.settings import claims_settings, settings_for, settings_json, trained_variants, variants
 from entroscape.digest import code_digest
 from entroscape.errors import ConfigError
+from entroscape.verbs.notebook import imported_modules
 
 # Jobs find `entroscape` beside the Python that runs Snakemake, whether or not its environment is active.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -1,6 +1,6 @@
 """Verdicts on published claims from values with intervals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,8 @@ def slope(x: np.ndarray, value: np.ndarray, error: np.ndarray) -> tuple[float, f
 def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Iterator[dict]:
     confidence = settings.confidence[claim.experiment]
     table = low_loss[(low_loss["experiment"] == claim.experiment) & (low_loss["quantity"] == claim.quantity)]
-    for baseline in claim.baselines or [""]:
+    baselines: Sequence[str] = claim.baselines or [""]
+    for baseline in baselines:
         known = table[(table["baseline"] == baseline) & np.isfinite(table["error"])]
         if claim.test == "positive":
             reference = settings.reference_width[claim.experiment]

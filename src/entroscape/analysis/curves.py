@@ -5,6 +5,7 @@ Tables are tidy: one row per quantity, baseline and column of the landscape. `un
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,17 +36,15 @@ def curve_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, setti
     lie in the sampler's box.
     """
     maps = _maps(landscape)
-    frames = []
-    equilibrium = None
+    read_off = {}
     for quantity, function in functionals(grid.y_values, settings.generalising_accuracy).items():
         value, error = jackknife.of(function, *maps)
-        frame = _frame(quantity, "", grid, value, error, len(maps[1]), len(maps[1]) - 1)
-        equilibrium = frame if quantity == "equilibrium" else equilibrium
-        frames.append(frame)
+        read_off[quantity] = _frame(quantity, "", grid, value, error, len(maps[1]), len(maps[1]) - 1)
+    frames = list(read_off.values())
     for baseline, runs, inside in _baselines(training, grid):
         value, error, count = trained.mean_and_error(runs)
         reached = _frame("trained", baseline, grid, value, error, count, count - 1, inside)
-        frames += [reached, _difference(equilibrium, reached)]
+        frames += [reached, _difference(read_off["equilibrium"], reached)]
     table = pd.concat(frames, ignore_index=True)
     return table[np.isfinite(table["value"])].reset_index(drop=True)
 
@@ -80,7 +79,7 @@ def low_loss_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, se
     return pd.DataFrame(rows)
 
 
-def effective_dof(errors: tuple, dof: tuple):
+def effective_dof(errors: tuple, dof: tuple) -> Any:
     """Degrees of freedom of a difference of independent values (Welch 1947, Satterthwaite 1946)."""
     squares = [np.square(error) for error in errors]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -119,7 +118,16 @@ def _difference(equilibrium: pd.DataFrame, reached: pd.DataFrame) -> pd.DataFram
     )
 
 
-def _frame(quantity, baseline, grid, value, error, units, dof, inside=np.nan) -> pd.DataFrame:
+def _frame(
+    quantity: str,
+    baseline: str,
+    grid: Grid,
+    value: np.ndarray,
+    error: np.ndarray,
+    units: Any,
+    dof: Any,
+    inside: Any = np.nan,
+) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "quantity": quantity,
@@ -134,7 +142,16 @@ def _frame(quantity, baseline, grid, value, error, units, dof, inside=np.nan) ->
     )
 
 
-def _row(quantity, baseline, value, error, units, dof, known, grid) -> dict:
+def _row(
+    quantity: str,
+    baseline: str,
+    value: float,
+    error: float,
+    units: int,
+    dof: float,
+    known: np.ndarray,
+    grid: Grid,
+) -> dict:
     edges = grid.x_edges
     lower, upper = (edges[:-1][known].min(), edges[1:][known].max()) if known.any() else (np.nan, np.nan)
     return {

@@ -13,7 +13,8 @@ def per_run(table: pd.DataFrame, grid: Grid, quantity: str = "test_accuracy") ->
 
     States of one run follow each other closely and are not independent; runs are. So a run enters a column once.
     """
-    column = grid.column(table["ln_train_loss"].where(np.isfinite(table["ln_train_loss"]), np.inf).clip(-1e6, 1e6))
+    ln_loss = table["ln_train_loss"].to_numpy()
+    column = grid.column(np.where(np.isfinite(ln_loss), ln_loss, grid.x_edges[-1]))
     inside = (column >= 0) & (column < grid.columns)
     means = table[inside].groupby([table["run"][inside], column[inside]])[quantity].mean().unstack()  # noqa: PD010
     return means.reindex(index=np.unique(table["run"]), columns=np.arange(grid.columns)).to_numpy(dtype=float)

@@ -6,7 +6,7 @@ Snakemake passes the same object to a rule as canonical JSON; a rule reruns when
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -143,8 +143,8 @@ def trained_variants(experiment: Experiment) -> dict[str, Variant]:
     return {name: variant for name, variant in variants(experiment).items() if name in names}
 
 
-def settings_for(verb: str, experiment: str, variant: str | None, scale: str, config_dir: Path = CONFIG_DIR) -> Section:
-    """The settings of one verb for one variant (None for prepare); raises ConfigError for a name that is unknown."""
+def settings_for(verb: str, experiment: str, variant: str | None, scale: str, config_dir: Path = CONFIG_DIR) -> Any:
+    """The settings of one verb, such as TrainSettings, for one variant (None for prepare); raises ConfigError for a name that is unknown."""
     description = load_experiment(experiment, scale, config_dir)
     _check_known("verb", verb, ["prepare", *_MAKERS])
     if verb == "prepare":

@@ -5,6 +5,7 @@ computed again from every map that lacks one unit; the spread gives the error, c
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -23,12 +24,14 @@ def error(left_out: np.ndarray) -> np.ndarray:
         return np.sqrt((units - 1) / units * (spread**2).sum(axis=0))
 
 
-def of(function: Callable[[np.ndarray], np.ndarray], entropy: np.ndarray, left_out: Sequence[np.ndarray]):
+def of(
+    function: Callable[[np.ndarray], Any], entropy: np.ndarray, left_out: Sequence[np.ndarray] | np.ndarray
+) -> tuple[Any, np.ndarray]:
     """Value and standard error of any function of a map, given the map and its delete-one estimates."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return function(entropy), error(np.array([function(one) for one in left_out]))
 
 
-def half_width(standard_error, units: int, confidence: float):
+def half_width(standard_error: np.ndarray, units: int, confidence: float) -> np.ndarray:
     """Half width of the two-sided interval: Student's t with units - 1 degrees of freedom."""
     return standard_error * student.ppf(0.5 + confidence / 2, units - 1)

@@ -1,5 +1,7 @@
 """From independent runs to one landscape with errors."""
 
+import itertools
+
 import numpy as np
 import xarray as xr
 
@@ -47,7 +49,13 @@ def align(maps: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return maps - (maps[:, common].mean(axis=1) - reference[common].mean())[:, None, None]
 
 
-def _landscape(entropy, left_out, histogram, replica_maps, replica_errors) -> xr.Dataset:
+def _landscape(
+    entropy: np.ndarray,
+    left_out: np.ndarray,
+    histogram: np.ndarray,
+    replica_maps: np.ndarray,
+    replica_errors: np.ndarray,
+) -> xr.Dataset:
     top = entropy.max()
     common = align(left_out, entropy)
     with np.errstate(invalid="ignore"):
@@ -88,7 +96,7 @@ def _states(array: np.ndarray) -> np.ndarray:
     return array.reshape(-1, *array.shape[2:])
 
 
-def _estimate(visits: np.ndarray, weights: np.ndarray):
+def _estimate(visits: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Map of all ladders, delete-one maps [units, ...] and offsets; visits [R, walker, window, columns, rows].
 
     Without a single ladder nothing is left, so one ladder on its own has no delete-one map.
@@ -115,7 +123,7 @@ def _overlaps(visits: np.ndarray, weights: np.ndarray) -> xr.Dataset:
     windows = visits.shape[2]
     alone = [_estimate(visits[:, :, [m]], weights[:, [m]])[:2] for m in range(windows)]
     rows = []
-    for (above, above_out), (below, below_out) in zip(alone, alone[1:], strict=False):
+    for (above, above_out), (below, below_out) in itertools.pairwise(alone):
         shared = np.isfinite(above) & np.isfinite(below)
         shared &= np.isfinite(above_out).all(axis=0) & np.isfinite(below_out).all(axis=0)
         difference = below[shared] - above[shared]
@@ -139,7 +147,7 @@ def _merge_cycles(replicas: list[xr.Dataset]) -> xr.Dataset:
     maps = align(maps, maps[0])
     left_out = np.array([_mean(np.delete(maps, r, axis=0)) for r in range(len(maps))])
     within = np.array([_instance_error(replica) for replica in replicas])
-    histogram = sum(replica["histogram"].to_numpy() for replica in replicas)
+    histogram = np.sum([replica["histogram"].to_numpy() for replica in replicas], axis=0)
     merged = _landscape(_mean(maps), left_out, histogram, maps, within)
     merged["first_visit"] = (("replica", *MAP), np.array([replica["first_visit"] for replica in replicas]))
     return merged.assign_coords({axis: replicas[0][axis] for axis in MAP})

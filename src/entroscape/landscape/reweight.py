@@ -16,7 +16,9 @@ from scipy.special import logsumexp
 from entroscape.errors import SamplingError
 
 
-def combine(histograms: np.ndarray, weights: np.ndarray, offsets: np.ndarray | None = None):
+def combine(
+    histograms: np.ndarray, weights: np.ndarray, offsets: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Maximum-likelihood entropy of all states together.
 
     Parameters
@@ -56,12 +58,10 @@ def _chain(counts: np.ndarray, log_weight: np.ndarray) -> np.ndarray:
     joined, offsets = {0}, np.zeros(len(counts))
     while len(joined) < len(counts):
         shared, known, new = max(
-            (
-                (np.minimum(counts[a], counts[b]).sum(), a, b)
-                for a in joined
-                for b in range(len(counts))
-                if b not in joined
-            )
+            (np.minimum(counts[a], counts[b]).sum(), a, b)
+            for a in joined
+            for b in range(len(counts))
+            if b not in joined
         )
         if shared == 0:
             raise SamplingError(
@@ -78,20 +78,22 @@ def _chain(counts: np.ndarray, log_weight: np.ndarray) -> np.ndarray:
     return offsets
 
 
-def _solve(visits, totals, log_totals, log_weight, start):
+def _solve(
+    visits: np.ndarray, totals: np.ndarray, log_totals: np.ndarray, log_weight: np.ndarray, start: np.ndarray
+) -> np.ndarray:
     """Minimise the convex negative log-likelihood over f, with f_0 = 0."""
     if len(totals) == 1:
         return np.zeros(1)
     scale = totals.sum()
 
-    def value(free):
+    def value(free: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         terms = (log_totals + np.append(0.0, free))[:, None] + log_weight
         top = logsumexp(terms, axis=0)
         share = np.exp(terms - top)
         cost = (visits @ top - totals[1:] @ free) / scale
         return cost, ((share @ visits - totals) / scale)[1:], share
 
-    def curvature(free):
+    def curvature(free: np.ndarray) -> np.ndarray:
         share = value(free)[2]
         weighted = share * visits
         return ((np.diag(weighted.sum(axis=1)) - weighted @ share.T) / scale)[1:, 1:]

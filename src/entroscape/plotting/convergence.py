@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from entroscape.landscape import convergence
-from entroscape.plotting.landscape import LOSS_LABEL
 from entroscape.plotting.imprint import Imprint
+from entroscape.plotting.landscape import LOSS_LABEL
 from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_figure, panel_label, styled
 
 Z_RANGE = 5.0  # z beyond it are counted in the outermost bins
@@ -83,7 +83,7 @@ def _deviation(axes: Axes, tables: Tables) -> None:
     axes.plot(whole["share"], whole["expected"], "--", color="black", label="from reported errors", zorder=4)
     axes.set(xlabel="share of production", ylabel="rms of $S - S_\\mathrm{final}$")
     axes.set(yscale="log", xlim=(0, 1))
-    axes.legend(loc="lower left")
+    axes.legend(loc="best")
 
 
 def _agreement(axes: Axes, tables: Tables) -> None:
@@ -111,7 +111,7 @@ def _raw_agreement(axes: Axes, difference: np.ndarray) -> None:
     axes.set(xlabel="$S_1 - S_2$", ylabel="bins of the map")
     headroom(axes, 0.4)
     text = "a replica has one walker in each window\nand so no error of its own"
-    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=6)
+    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=5.5)
 
 
 def _mismatch(axes: Axes, tables: Tables) -> None:
@@ -158,7 +158,8 @@ def _profiles(axes: Axes, tables: Tables) -> None:
     x, value, error = (table[name] for name in ("ln_train_loss", "profile_difference", "profile_difference_err"))
     axes.axhline(0, color="black", linewidth=0.6)
     axes.errorbar(x, value, error, fmt="o", **style)
-    axes.set_yscale("symlog", linthresh=1.0)
+    if np.nanmax(np.abs(value), initial=0.0) > 10:
+        axes.set_yscale("symlog", linthresh=1.0)
     axes.set(xlabel=LOSS_LABEL, ylabel="$\\ln g_\\mathrm{published} - \\ln g$")
     _mark_ends(axes, table)
 
@@ -189,5 +190,5 @@ def _mark_ends(axes: Axes, table: pd.DataFrame) -> None:
     if other > ours:
         axes.axvspan(ours, other, color=COLOURS["faint"], alpha=0.35, linewidth=0, zorder=0)
         middle = (ours + other) / 2
-        text = "not reached by the published procedure"
+        text = "not reached as published"
         axes.text(middle, 0.04, text, rotation=90, fontsize=5, ha="center", transform=axes.get_xaxis_transform())

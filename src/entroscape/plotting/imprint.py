@@ -27,7 +27,9 @@ def make_imprint(
     parts = [f"{scale} scale", *dict.fromkeys(sampling_line(landscape) for landscape in landscapes)]
     if runs is not None:
         fewest, most = runs if isinstance(runs, tuple) else (runs, runs)
-        parts.append(f"{fewest}–{most} training runs per point" if fewest < most else f"{most} training runs each")
+        parts.append(
+            f"{fewest}–{most} training runs per point" if fewest < most else f"{most} training runs per protocol"
+        )
     return Imprint(" · ".join(parts), watermark)
 
 

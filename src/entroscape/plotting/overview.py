@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from entroscape.plotting.imprint import Imprint
 from entroscape.plotting.landscape import (
     ACCURACY_LABEL,
     LOSS_LABEL,
@@ -19,7 +20,6 @@ from entroscape.plotting.landscape import (
     no_error_handle,
     unresolved,
 )
-from entroscape.plotting.imprint import Imprint
 from entroscape.plotting.style import COLOURS, DOUBLE, finish, new_figure, panel_label, styled
 
 CONTOURS = 20.0  # distance of contour lines, in units of S
@@ -85,7 +85,8 @@ def _absolute(figure: Figure, axes: Axes, landscape: xr.Dataset, curves: pd.Data
     draw_curves(axes, curves, ALL, halo=True)
     mark_end(axes, landscape)
     if unresolved(landscape).any():
-        axes.legend(handles=[no_error_handle()], loc="lower left", handlelength=1.6, handleheight=1.2)
+        frame = dict(frameon=True, framealpha=0.85, edgecolor="none", fancybox=False)
+        axes.legend(handles=[no_error_handle()], loc="lower left", handleheight=1.2, **frame)
 
 
 def _conditional(figure: Figure, axes: Axes, landscape: xr.Dataset, curves: pd.DataFrame) -> None:
@@ -103,5 +104,5 @@ def _curves(axes: Axes, curves: pd.DataFrame, low_loss: tuple[float, float] | No
     axes.set(xlabel=LOSS_LABEL, ylabel=ACCURACY_LABEL, xlim=limits)
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: labels[i] == REGION_LABEL)  # stable: the region comes last
-    axes.legend([handles[i] for i in order], [labels[i] for i in order], loc="lower left")
+    axes.legend([handles[i] for i in order], [labels[i] for i in order], loc="best")
     axes.grid(axis="y", color=COLOURS["faint"], linewidth=0.3)

@@ -83,9 +83,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def panel_label(axes: Axes, letter: str, title: str = "") -> None:
-    """Write (a), (b), ... above the upper left corner of a panel, and its title above its middle."""
-    axes.set_title(f"({letter})", loc="left", fontweight="bold")
-    axes.set_title(title)
+    """Write (a), (b), ... and a title above the upper left corner of a panel."""
+    axes.set_title(f"$\\mathbf{{({letter})}}$  {title}", loc="left")
 
 
 def headroom(axes: Axes, share: float) -> None:

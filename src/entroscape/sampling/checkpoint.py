@@ -4,7 +4,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from entroscape.files import atomically, read_bytes
 StateT = TypeVar("StateT")
 
 
-def save(path: Path, state, identity: dict) -> None:
+def save(path: Path, state: Any, identity: dict) -> None:
     """Write a sampler state (a dataclass of integers, arrays and generators) as one npz file.
 
     Parameters
@@ -22,7 +22,8 @@ def save(path: Path, state, identity: dict) -> None:
     identity
         JSON-able description of the run; `load` refuses a checkpoint whose identity differs.
     """
-    arrays, plain = {}, {"identity": identity}
+    arrays: dict[str, Any] = {}
+    plain: dict[str, Any] = {"identity": identity}
     for field in dataclasses.fields(state):
         value = getattr(state, field.name)
         if isinstance(value, np.ndarray):
@@ -31,7 +32,7 @@ def save(path: Path, state, identity: dict) -> None:
             plain["generators"] = [generator.bit_generator.state for generator in value]
         else:
             plain[field.name] = value
-    with atomically(path) as temporary, open(temporary, "wb") as stream:
+    with atomically(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, plain=np.array(json.dumps(plain, sort_keys=True)), **arrays)
 
 
@@ -50,17 +51,24 @@ def load(path: Path, state_class: type[StateT], identity: dict) -> StateT:
             arrays = {name: stored[name] for name in stored.files if name != "plain"}
         written_by = plain.pop("identity")
     except Exception as problem:  # garbled bytes raise a dozen types, zlib.error and NotImplementedError among them
-        raise FileError(
-            f"checkpoint {path} is damaged ({problem}); delete it to start this run afresh, or put a good copy back"
-        ) from problem
+        raise _damaged(path, problem) from problem
     differing = _differences(written_by, identity)
     if differing:
         raise FileError(
             f"checkpoint {path} belongs to another run ({'; '.join(differing[:3])}); delete it to start afresh, or "
             "restore what differs to continue"
         )
+    absent = state_class.__annotations__.keys() - plain.keys() - arrays.keys()
+    if absent:
+        raise _damaged(path, f"no {', '.join(sorted(absent))}")
     plain["generators"] = [_generator(state) for state in plain["generators"]]
     return state_class(**plain, **arrays)
+
+
+def _damaged(path: Path, reason: object) -> FileError:
+    return FileError(
+        f"checkpoint {path} is damaged ({reason}); delete it to start this run afresh, or put a good copy back"
+    )
 
 
 def _generator(state: dict) -> np.random.Generator:
@@ -69,7 +77,7 @@ def _generator(state: dict) -> np.random.Generator:
     return np.random.Generator(bit_generator)
 
 
-def _differences(stored, wanted, where: str = "") -> list[str]:
+def _differences(stored: Any, wanted: Any, where: str = "") -> list[str]:
     """Sentences 'key: stored there, wanted here' for every leaf that differs."""
     if isinstance(stored, dict) and isinstance(wanted, dict):
         return [

@@ -3,6 +3,7 @@
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numba
 
@@ -17,11 +18,11 @@ CACHE_VARIABLE = "ENTROSCAPE_CACHE_DIR"
 _cache = os.environ.get(CACHE_VARIABLE)
 if _cache:
     _digest = code_digest("entroscape.sampling.kernel", "entroscape.sampling.network")
-    numba.config.CACHE_DIR = str(Path(_cache).resolve() / f"numba-{_digest}")
+    numba.config.CACHE_DIR = str(Path(_cache).resolve() / f"numba-{_digest}")  # type: ignore[attr-defined]
 
 # `_nrt=False` leaves out the counting of references to arrays: atomic operations at every look at a field of a system,
 # two thirds of the time of a move. All arrays are owned by the Python caller, which outlives the compiled call; code
 # compiled so cannot allocate, and numba says so if it tries.
-njit = partial(numba.njit, cache=bool(_cache), nogil=True, _nrt=False)
+njit: Any = partial(numba.njit, cache=bool(_cache), nogil=True, _nrt=False)
 # Systems are tuples of many arrays; their operations are merged into the loop that uses them.
-njit_inlined = partial(njit, inline="always")
+njit_inlined: Any = partial(njit, inline="always")

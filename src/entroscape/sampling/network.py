@@ -8,6 +8,7 @@ first; test points only when the move stays in the window.
 Loops run over points (contiguous, starting at 0) so that they become vector instructions.
 """
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -70,13 +71,13 @@ def build_network(
     """
     parameters = [
         (layer, neuron, source)
-        for layer, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False))
+        for layer, (inputs, outputs) in enumerate(itertools.pairwise(sizes))
         for sources in (range(inputs), None)
         for neuron in range(outputs)
         for source in (sources if sources is not None else [-1])
     ]
     layer, neuron, source = np.array(parameters, dtype=np.int64).T.copy()
-    starts = np.concatenate([[0], np.cumsum([a * b + b for a, b in zip(sizes, sizes[1:], strict=False)])])
+    starts = np.concatenate([[0], np.cumsum([a * b + b for a, b in itertools.pairwise(sizes)])])
     shape = np.array(sizes, dtype=np.int64)
 
     def buffers(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,15 +21,17 @@ from entroscape.files import read_bytes, write_text
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+    from traitlets.config import Config
 
 logger = logging.getLogger(__name__)
 
 KERNEL = "python3"
+_LONGEST_SOCKET = 90  # of the 108 bytes that Linux allows, the rest for the names of the channels
 _TIMES = ("papermill", "execution", "ExecuteTime")  # metadata of cells that differ from run to run
 
 
 def run(notebook: Path, parameters: Mapping[str, Any], *, output: Path, html: Path | None, log: Path) -> None:
-    """Execute `notebook` with `parameters` into `log`; when all is well, write it to `output` and, as a page, to `html`.
+    """Execute `notebook` with `parameters` into `log`; if all is well, write it to `output` and, as a page, to `html`.
 
     A notebook that fails stays in `log` as far as it came, and the earlier `output` as it was. Execution times are
     left out, so that equal runs give equal bytes. The kernel runs in the current folder with this environment's Python.
@@ -117,9 +119,15 @@ def _execute(notebook: Path, parameters: Mapping[str, Any], log: Path) -> "Noteb
 
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with _private_jupyter(), _quiet():
-            return papermill.execute_notebook(
-                str(notebook), str(log), dict(parameters), kernel_name=KERNEL, progress_bar=False, log_output=False
+        with _private_jupyter() as private, _quiet():
+            executed: NotebookNode = papermill.execute_notebook(
+                str(notebook),
+                str(log),
+                dict(parameters),
+                kernel_name=KERNEL,
+                progress_bar=False,
+                log_output=False,
+                config=_kernel_config(private),
             )
     except papermill.PapermillExecutionError as error:
         where = f"{notebook}, cell {_position(notebook, error.source)}"
@@ -132,6 +140,7 @@ def _execute(notebook: Path, parameters: Mapping[str, Any], log: Path) -> "Noteb
         ) from error
     except OSError as error:
         raise FileError(f"{error.filename or log} cannot be written ({error.strerror}): remove the cause") from error
+    return executed
 
 
 def _position(notebook: Path, source: str) -> int | str:
@@ -165,15 +174,26 @@ def _joined(outputs: list) -> list:
     return joined
 
 
+def _kernel_config(folder: Path) -> "Config":
+    """A kernel that keeps its own log to itself and listens on sockets in a private folder, on no port."""
+    from traitlets.config import Config
+
+    config = Config(NotebookClient={"extra_arguments": [f"--log-level={logging.CRITICAL}"]})
+    sockets = str(folder / "kernel")
+    if len(sockets) <= _LONGEST_SOCKET:  # else local TCP ports, as by default
+        config.KernelManager = Config(transport="ipc", ip=sockets)
+    return config
+
+
 @contextmanager
-def _private_jupyter() -> Iterator[None]:
+def _private_jupyter() -> Iterator[Path]:
     """Keep the user's own kernels, start-up scripts and history out, and runtime files out of the home folder."""
     with tempfile.TemporaryDirectory() as folder:
-        private = {name: folder for name in ("IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+        private = dict.fromkeys(("IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"), folder)
         before = {name: os.environ.get(name) for name in private}
         os.environ.update(private)
         try:
-            yield
+            yield Path(folder)
         finally:
             for name, value in before.items():
                 os.environ.pop(name, None)

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from entroscape.config.settings import SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.digest import code_digest
+from entroscape.errors import FileError
 from entroscape.files import read_bytes, read_dataset, write_dataset
 from entroscape.grid import Grid
 from entroscape.progress import logged
@@ -88,7 +90,7 @@ def _network_builder(settings: SampleSettings, task: TaskData, grid: Grid) -> Ca
     """Maker of independent systems of the variant's network, all parameters in the box +- box_factor / sqrt(width)."""
     network = settings.network
     sizes = [task.x_train.shape[1], *[network.width] * network.depth, task.classes]
-    parameters = sum(inputs * outputs + outputs for inputs, outputs in zip(sizes, sizes[1:], strict=False))
+    parameters = sum(inputs * outputs + outputs for inputs, outputs in itertools.pairwise(sizes))
     half_width = np.full(parameters, network.box_factor / np.sqrt(network.width))
     return lambda: build_network(sizes, task, half_width, grid)
 
@@ -97,10 +99,17 @@ def _starts(settings: SampleSettings, problem: Any, seeds: Path, names: tuple) -
     """Where walkers may begin, [states, P].
 
     The published procedure starts at random points of the box, of which many lie off the axis. A window at low loss
-    cannot wait for a random walker to come by: there, states kept from training are offered too.
+    cannot wait for a random walker to come by: there, states kept from training are offered too. Raises FileError if
+    those are not of this network.
     """
     half_width = problem.systems[0].half_width
     random = generator(*names, "random starts").uniform(-half_width, half_width, (200, len(half_width)))
     if settings.procedure.procedure == "cycles":
         return random
-    return np.concatenate([read_dataset(seeds)["theta"].to_numpy(), random])
+    trained = read_dataset(seeds)
+    if "theta" not in trained or trained["theta"].shape[1:] != half_width.shape:
+        raise FileError(
+            f"{seeds} holds no states of a network of {len(half_width)} parameters: delete it and run `train` for "
+            f"{settings.variant} again"
+        )
+    return np.concatenate([trained["theta"].to_numpy(), random])

@@ -1,9 +1,8 @@
-"""Run whole samplings of small problems, from starts to a merged landscape."""
+"""Whole samplings of small problems, from starts to a merged landscape."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
 
 from entroscape import random
 from entroscape.config.schema import ReplicaExchange
@@ -44,18 +43,10 @@ def sample(build, grid, settings, starts, names):
     return problem, state
 
 
-@pytest.fixture(scope="session")
-def landscape_of():
-    """Function that samples all replicas of a problem and merges them."""
-
-    def run(build, grid, settings, starts, seed):
-        replicas = [
-            replica_exchange.to_dataset(*sample(build, grid, settings, starts, ("exact", seed, replica)))
-            for replica in range(settings.replicas)
-        ]
-        return merge(replicas)
-
-    return run
+def landscape_of(build, grid, settings, starts, seed):
+    """All replicas of a problem, merged."""
+    names = [("exact", seed, replica) for replica in range(settings.replicas)]
+    return merge([replica_exchange.to_dataset(*sample(build, grid, settings, starts, name)) for name in names])
 
 
 def deviations(landscape, exact):

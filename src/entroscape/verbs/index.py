@@ -1,0 +1,150 @@
+"""One page that leads to every figure of a scale: its notebook, where its numbers come from, and the verdicts."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import docutils.core
+import docutils.utils
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict
+
+from entroscape.errors import EntroscapeError, FileError
+from entroscape.files import read_bytes, read_dataset, write_text
+from entroscape.plotting.imprint import power_of_ten
+from entroscape.templates import fill
+
+logger = logging.getLogger(__name__)
+
+VERDICTS = ("supported", "contradicted", "undecided")
+_FACTS = {
+    "procedure": "procedure",
+    "replicas": "independent replicas",
+    "walkers": "walkers in each window",
+    "moves": "moves of each walker",
+    "updates": "moves of all walkers",
+    "seconds": "seconds of sampling, all replicas",
+    "device": "device",
+    "seeds": "seeds",
+    "code_digest": "digest of the code",
+    "sampler_code_digest": "digest of the sampler's code",
+    "versions": "versions",
+    "settings": "settings",
+}
+
+
+class Figure(BaseModel):
+    """A figure on the page: its name, what it shows, its caption (an rst template) and its files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    title: str
+    caption: Path
+    png: Path
+    pdf: Path
+    csv: Path
+    notebook: Path
+    html: Path
+    landscapes: list[Path]
+
+
+def run(
+    *, figures: Sequence[Figure], claims: Path, output: Path, title: str, scale: str, watermark: str | None = None
+) -> None:
+    """Write the page; links are relative to it, and it needs no other file to be read.
+
+    Captions are filled in with `snakemake.params.scale`, as Snakemake's own report does. Raises FileError when a file
+    that the page leads to is missing.
+    """
+    page = fill(
+        "index.html.j2",
+        title=title,
+        scale=scale,
+        watermark=watermark,
+        figures=[_entry(figure, output.parent, scale) for figure in figures],
+        **_claims(claims),
+        claims_link=_link(claims, output.parent),
+    )
+    write_text(page, output)
+    logger.info("%s: %d figures", output, len(figures))
+
+
+def caption(template: Path, scale: str) -> str:
+    """A caption as HTML; raises EntroscapeError when the template asks for something else or is not valid rst."""
+    quiet = {"_disable_config": True, "file_insertion_enabled": False, "raw_enabled": False, "report_level": 5}
+    context = {"params": {"scale": scale}, "config": {"scale": scale}}
+    try:
+        environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+        text = environment.from_string(read_bytes(template).decode()).render(snakemake=context)
+        parts = docutils.core.publish_parts(text, writer="html5", settings_overrides=quiet | {"halt_level": 2})
+    except (jinja2.TemplateError, docutils.utils.SystemMessage, UnicodeDecodeError) as error:
+        raise EntroscapeError(
+            f"{template} is not a usable caption ({' '.join(str(error).split())}): correct it"
+        ) from error
+    return str(parts["body"])
+
+
+def facts(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the attributes of a landscape say about where it comes from, for reading."""
+    return [(label, _readable(name, attributes[name])) for name, label in _FACTS.items() if name in attributes]
+
+
+def _entry(figure: Figure, folder: Path, scale: str) -> dict[str, Any]:
+    links = {name: _link(getattr(figure, name), folder) for name in ("png", "pdf", "csv", "notebook", "html")}
+    sources = [
+        {"name": path.stem, "link": _link(path, folder), "facts": facts(read_dataset(path).attrs)}
+        for path in figure.landscapes
+    ]
+    text = Markup(caption(figure.caption, scale))
+    return {"id": figure.id, "title": figure.title, "caption": text, "sources": sources, **links}
+
+
+def _link(path: Path, folder: Path) -> str:
+    if not path.is_file():
+        raise FileError(f"{path} does not exist: run the rule that makes it first")
+    return quote(Path(os.path.relpath(path, folder)).as_posix())
+
+
+def _readable(name: str, value: Any) -> str:
+    if name in ("moves", "updates"):
+        return power_of_ten(float(value))
+    if name == "seconds":
+        return f"{float(value):.0f}"
+    if name == "versions":
+        return ", ".join(f"{package} {version}" for package, version in json.loads(value).items())
+    if name == "procedure":
+        return str(value).replace("_", " ")
+    if np.ndim(value) == 0:
+        return str(value)
+    return ", ".join(map(str, value))
+
+
+def _claims(path: Path) -> dict[str, Any]:
+    """Head and cells of the table of verdicts."""
+    try:
+        table = pd.read_csv(path)
+        unknown = sorted(set(table["verdict"]) - set(VERDICTS))
+    except OSError as error:
+        raise FileError(f"{path} cannot be read ({error.strerror}): run the rule that makes it first") from error
+    except (ValueError, KeyError) as error:
+        raise FileError(f"{path} is not a table of verdicts: delete it and run the rule that makes it again") from error
+    if unknown:
+        raise FileError(f"{path} holds the verdict {unknown[0]!r}; known are {', '.join(VERDICTS)}: make it again")
+    cells = [[_cell(name, value) for name, value in row.items()] for row in table.to_dict("records")]
+    return {"columns": list(table.columns), "claims": cells}
+
+
+def _cell(name: object, value: Any) -> dict[str, str]:
+    if name == "verdict":
+        return {"kind": "verdict", "text": value, "colour": value}
+    if isinstance(value, float):
+        return {"kind": "number", "text": "–" if pd.isna(value) else f"{value:.3g}".replace("-", "−")}
+    return {"kind": "text", "text": str(value)}

@@ -1,0 +1,114 @@
+"""Small landscapes, curves and data as the verbs write them, made from a formula."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from entroscape.config.schema import SpiralData
+from entroscape.data.dataset import TaskData
+from entroscape.data.spirals import make
+from entroscape.landscape import curves, jackknife
+
+MAP = ("ln_train_loss", "test_accuracy")
+X = np.round(np.arange(-1.95, 0.5, 0.1), 9)
+Y = np.linspace(0, 1, 11)
+
+
+def points() -> TaskData:
+    return make(
+        SpiralData(
+            kind="spirals",
+            train_points_per_class=5,
+            test_points_per_class=4,
+            radius_min=1,
+            radius_max=5,
+            angle_per_radius=2,
+            noise=0.1,
+            seed=1,
+        )
+    )
+
+
+def landscape(replicas: int = 2, walkers: int = 3, windows: int = 2, empty: int = 3) -> xr.Dataset:
+    """A map by replica exchange whose `empty` lowest columns were not visited, and whose top bins have no error."""
+    random = np.random.default_rng(3)
+    units = replicas * walkers
+    entropy = 40 * np.minimum(X, 0)[:, None] - 60 * (Y - 0.8 + 0.15 * (X[:, None] + 2)) ** 2
+    entropy[entropy - entropy.max(axis=1, keepdims=True) < -15] = -np.inf
+    entropy[:empty] = -np.inf
+    entropy -= entropy.max()
+    left_out = entropy + 0.02 * random.normal(size=(units, *entropy.shape))
+    with np.errstate(invalid="ignore"):
+        rare = np.isfinite(entropy) & (entropy - entropy.max(axis=1, keepdims=True) < -12)
+    left_out[0, rare] = -np.inf
+    error = np.where(np.isfinite(entropy), jackknife.error(left_out), np.nan)
+    alone = entropy + 0.1 * random.normal(size=(replicas, *entropy.shape))
+    alone_err = np.full_like(alone, 0.1 if walkers > 1 else np.nan)
+    blocks = entropy + np.linspace(0.3, 0, 8)[:, None, None] * random.normal(size=(8, *entropy.shape))
+    edges = np.array([[-0.8, 0.5], [-2.0, -0.5]])[:windows]
+    overlaps = {f"overlap_{name}": ("overlap", np.full(windows - 1, 0.5)) for name in ("rms", "tilt", "tilt_err")}
+    settings = json.dumps({"experiment": "spiral", "procedure": {"procedure": "replica_exchange"}})
+    attributes = {"settings": settings, "moves": 2_500_000, "code_digest": "0123456789abcdef", "seeds": ["a/0", "a/1"]}
+    counts = {"replicas": replicas, "walkers": walkers, "updates": 30_000_000, "seconds": 12.5}
+    return xr.Dataset(
+        {
+            "entropy": (MAP, entropy),
+            "entropy_err": (MAP, error),
+            "visited": (MAP, np.isfinite(entropy)),
+            "entropy_left_out": (("unit", *MAP), left_out),
+            "entropy_replica": (("replica", *MAP), alone),
+            "entropy_replica_err": (("replica", *MAP), alone_err),
+            "entropy_until": (("block", *MAP), blocks),
+            "window_edges": (("window", "edge"), edges),
+            "exchange_rate": (("replica", "overlap"), np.full((replicas, windows - 1), 0.2)),
+            "round_trips": (("replica", "configuration"), np.ones((replicas, walkers * windows), dtype=int)),
+            "overlap_bins": ("overlap", np.full(windows - 1, 20.0)),
+            "overlap_rms_in_errors": ("overlap", np.full(windows - 1, 1.3)),
+            **overlaps,
+        },
+        {"ln_train_loss": X, "test_accuracy": Y},
+        {**attributes, **counts, "versions": '{"numpy":"2"}', "device": "cpu", "procedure": "replica_exchange"},
+    )
+
+
+def published(empty: int = 8) -> xr.Dataset:
+    """A map by the published procedure, two runs, that ends earlier."""
+    wide = landscape(walkers=1, empty=empty)
+    names = ["entropy", "entropy_err", "visited", "entropy_left_out", "entropy_replica", "entropy_replica_err"]
+    settings = json.dumps({"procedure": {"procedure": "cycles", "instances": 4}})
+    return wide[names].assign_attrs(procedure="cycles", settings=settings)
+
+
+def curve_table(sampled: xr.Dataset) -> pd.DataFrame:
+    frames = []
+    entropy, left_out = sampled["entropy"].to_numpy(), list(sampled["entropy_left_out"].to_numpy())
+    for quantity, function in (("equilibrium", curves.equilibrium), ("maximum_entropy", curves.maximum_entropy)):
+        value, error = jackknife.of(lambda one, function=function: function(one, Y), entropy, left_out)
+        frames.append(pd.DataFrame({"quantity": quantity, "baseline": "", "value": value, "error": error}))
+    for baseline, inside in (("free", 0.1), ("box", 1.0)):
+        value = frames[0]["value"] - 0.05
+        frame = pd.DataFrame({"quantity": "trained", "baseline": baseline, "value": value, "error": 0.01})
+        frames.append(frame.assign(inside=inside))
+    table = pd.concat([frame.assign(ln_train_loss=X) for frame in frames])
+    return table.dropna(subset="value").assign(units=6, dof=5.0).reset_index(drop=True)
+
+
+def low_loss_table(widths: tuple[int, ...] = (4, 6, 8), missing: int | None = None) -> pd.DataFrame:
+    rows = []
+    for width in widths:
+        advantage = np.nan if width == missing else 0.2 / width
+        values = {("equilibrium", ""): 0.8}
+        for baseline in ("free", "box"):
+            values |= {("trained", baseline): 0.8 - advantage, ("advantage", baseline): advantage}
+        common = {"error": 0.01, "units": 8, "dof": 7.0, "lower": -1.5, "upper": -1.0, "columns": 5, "width": width}
+        for (quantity, baseline), value in values.items():
+            row = {"variant": f"width-{width}", "quantity": quantity, "baseline": baseline, "value": value}
+            rows.append(row | common)
+    return pd.DataFrame(rows)
+
+
+def training() -> pd.DataFrame:
+    """Of what training leaves behind, the columns that count the runs."""
+    return pd.DataFrame({"protocol": ["free", "box"] * 6, "run": np.arange(12) // 2})

@@ -1,0 +1,176 @@
+"""Independent runs become one landscape with errors; the runs are drawn from a known density of states."""
+
+import numpy as np
+import pytest
+from synthetic import GRID, cycles_run, run, true_entropy, weights
+
+from entroscape.errors import SamplingError
+from entroscape.landscape.merge import align, merge
+
+TRUTH = true_entropy()
+
+
+def landscape(seed, replicas=2, **options):
+    random = np.random.default_rng(seed)
+    return merge([run(random, **options) for _ in range(replicas)])
+
+
+def scaled_deviations(entropy, error) -> np.ndarray:
+    known = np.isfinite(entropy) & np.isfinite(error)
+    difference = entropy[known] - TRUTH[known]
+    return (difference - difference.mean()) / error[known]
+
+
+def test_errors_are_honest():
+    """Independent ladders: deviations from the truth in units of the error follow Student's t."""
+    z = [scaled_deviations(m.entropy.to_numpy(), m.entropy_err.to_numpy()) for m in map(landscape, range(25))]
+    z = np.concatenate(z)
+    units = 2 * 4
+    assert np.sqrt(np.mean(z**2)) == pytest.approx(np.sqrt((units - 1) / (units - 3)), abs=0.15)  # rms of Student's t
+    assert np.mean(np.abs(z) < 2) > 0.88
+
+
+def test_errors_of_each_run_are_honest():
+    z = []
+    for merged in map(landscape, range(20)):
+        for entropy, error in zip(
+            merged.entropy_replica.to_numpy(), merged.entropy_replica_err.to_numpy(), strict=True
+        ):
+            z.append(scaled_deviations(entropy, error))
+    assert 1.0 < np.median(np.abs(np.concatenate(z))) / 0.6745 < 1.35  # Student's t with 3 degrees of freedom: 1.13
+
+
+def test_layout_of_the_landscape():
+    merged = landscape(0)
+    entropy, visited = merged.entropy.to_numpy(), merged.visited.to_numpy()
+    assert entropy.max() == 0.0
+    np.testing.assert_array_equal(visited, np.isfinite(entropy))
+    np.testing.assert_array_equal(visited, merged.histogram.to_numpy() > 0)
+    assert not visited[~np.isfinite(TRUTH)].any()
+    assert np.isnan(merged.entropy_err.to_numpy()[~visited]).all()
+    assert merged.entropy_left_out.sizes["unit"] == 2 * 4 and merged.sizes["replica"] == 2
+    np.testing.assert_array_equal(merged.ln_train_loss, GRID.x_centres)
+    np.testing.assert_allclose(merged.entropy_until.to_numpy()[-1], entropy, atol=1e-6)
+    assert (np.isfinite(merged.entropy_until).sum(merged.entropy_until.dims[1:]).diff("block") >= 0).all()
+    np.testing.assert_allclose(merged.window_edges, [[-2.0, 0.0], [-3.0, -1.25]])
+
+
+def test_maps_settle_with_the_blocks():
+    merged = landscape(3)
+    known = merged.visited.to_numpy() & np.isfinite(merged.entropy_until.to_numpy()).all(axis=0)
+    spread = [np.std((until - merged.entropy).to_numpy()[known]) for until in merged.entropy_until]
+    assert spread[0] > spread[3] > spread[6] > spread[7]
+
+
+def test_no_error_for_a_bin_that_only_one_ladder_visited():
+    random = np.random.default_rng(4)
+    runs = [run(random) for _ in range(2)]
+    rare = (0, 1)
+    for one in runs:
+        one["histogram"][dict(ln_train_loss=rare[0], test_accuracy=rare[1])] = 0
+    runs[0]["histogram"][dict(block=0, window=1, walker=2, ln_train_loss=rare[0], test_accuracy=rare[1])] = 3
+    merged = merge(runs)
+    assert np.isfinite(merged.entropy.to_numpy()[rare]) and np.isnan(merged.entropy_err.to_numpy()[rare])
+    assert np.isfinite(merged.entropy_err).sum() == merged.visited.sum() - 1
+
+
+def test_a_bin_closed_to_one_run_is_taken_from_the_other():
+    """Column 1 was never found by the first run: the estimate there must come from the second alone, unhalved."""
+    random = np.random.default_rng(5)
+    weight = weights(random)
+    weight[1, 1] = -np.inf
+    merged = merge([run(random, weight=weight, visits=20_000), run(random, visits=20_000)])
+    known = np.isfinite(TRUTH)
+    assert merged.visited.to_numpy()[1:3][known[1:3]].all()
+    offset = [np.mean(merged.entropy.to_numpy()[c, known[c]] - TRUTH[c, known[c]]) for c in (1, 2)]
+    assert offset[0] == pytest.approx(offset[1], abs=0.1)
+
+
+def test_windows_that_agree_show_no_mismatch():
+    merged = [landscape(seed) for seed in range(100, 130)]
+    assert all(m.overlap_bins.item() == np.isfinite(TRUTH[4:7]).sum() for m in merged)
+    assert 0.8 < np.mean([m.overlap_rms_in_errors.item() for m in merged]) < 1.6
+    tilts = np.array([m.overlap_tilt.item() / m.overlap_tilt_err.item() for m in merged])
+    assert 0.8 < np.sqrt(np.mean(tilts**2)) < 1.6  # Student's t with 7 degrees of freedom: 1.18
+    assert abs(tilts.mean()) < 0.7
+
+
+def test_windows_that_disagree_are_told():
+    """The lower window sees S rise by 0.2 per column more than it does."""
+    tilted = TRUTH + 0.2 * np.arange(GRID.columns)[:, None]
+    merged = landscape(0, entropies=[TRUTH, tilted])
+    assert merged.overlap_tilt.item() == pytest.approx(0.2, abs=4 * merged.overlap_tilt_err.item())
+    assert merged.overlap_tilt.item() > 8 * merged.overlap_tilt_err.item()
+    assert merged.overlap_rms.item() == pytest.approx(0.2 * np.sqrt(2 / 3), rel=0.3)
+    assert merged.overlap_rms_in_errors.item() > 3
+
+
+def test_one_window_has_no_overlap():
+    merged = landscape(0, windows=[(0, 12)])
+    assert merged.sizes["overlap"] == 0
+    assert np.isfinite(merged.entropy_err).sum() > 50
+
+
+def test_runs_of_different_kinds_are_not_merged():
+    random = np.random.default_rng(0)
+    one, other = run(random), run(random)
+    with pytest.raises(SamplingError, match="different procedures or grids"):
+        merge([one, cycles_run(TRUTH)])
+    with pytest.raises(SamplingError, match="different procedures or grids"):
+        merge([one, other.assign_coords(ln_train_loss=GRID.x_centres + 0.1)])
+
+
+def test_windows_that_do_not_meet_are_an_error():
+    with pytest.raises(SamplingError, match="share no visited bin"):
+        landscape(0, windows=[(6, 12), (0, 6)])
+
+
+def test_published_maps_are_averaged_over_the_runs_that_were_there():
+    random = np.random.default_rng(1)
+    maps = [TRUTH + random.normal(0, 0.1, TRUTH.shape) + height for height in (0.0, 50.0, -20.0)]
+    maps[0][0], maps[1][0], maps[1][1] = -np.inf, -np.inf, -np.inf
+    merged = merge([cycles_run(one) for one in maps])
+    entropy, error = merged.entropy.to_numpy(), merged.entropy_err.to_numpy()
+    known = np.isfinite(TRUTH)
+    np.testing.assert_array_equal(np.isfinite(entropy), known)
+    difference = entropy[known] - TRUTH[known]
+    np.testing.assert_allclose(difference, difference.mean(), atol=0.5)
+    assert np.isnan(error[0]).all(), "one run only"
+    assert np.isfinite(error[2:][known[2:]]).all()
+
+
+def test_error_of_published_maps_is_that_of_the_mean():
+    random, known = np.random.default_rng(2), np.isfinite(TRUTH)
+    maps = [TRUTH + random.normal(0, 0.1, TRUTH.shape) + height for height in (0.0, 50.0, -20.0)]
+    levelled = np.array([one[known] - one[known].mean() for one in maps])
+    error = merge([cycles_run(one) for one in maps]).entropy_err.to_numpy()[known]
+    np.testing.assert_allclose(error, levelled.std(axis=0, ddof=1) / np.sqrt(3), rtol=1e-9)
+
+
+def test_published_runs_carry_the_spread_of_their_instances():
+    spread = np.array([-0.3, 0.0, 0.3])[:, None, None] * np.ones(TRUTH.shape)
+    merged = merge([cycles_run(TRUTH, spread), cycles_run(TRUTH + 1.0, spread)])
+    known = np.isfinite(TRUTH)
+    np.testing.assert_allclose(merged.entropy_replica_err.to_numpy()[:, known], 0.3 / np.sqrt(3))
+    np.testing.assert_allclose(
+        merged.entropy_replica.to_numpy()[:, known], merged.entropy.to_numpy()[known][None].repeat(2, 0)
+    )
+
+
+def test_align_compares_common_bins_only():
+    reference = np.array([[0.0, 1.0, -np.inf, 4.0]])
+    maps = np.array([[[10.0, 11.0, 3.0, -np.inf]], [[-5.0, -4.0, -np.inf, 9.0]]])
+    aligned = align(maps, reference)
+    np.testing.assert_allclose(aligned[0], [[0.0, 1.0, -7.0, -np.inf]])
+    np.testing.assert_allclose(aligned[1], [[0.0, 1.0, -np.inf, 14.0]])
+    np.testing.assert_array_equal(maps[0, 0, :2], [10.0, 11.0])
+
+
+def test_align_needs_a_common_bin():
+    with pytest.raises(SamplingError, match="share no visited bin"):
+        align(np.array([[[0.0, -np.inf]]]), np.array([[-np.inf, 0.0]]))
+
+
+def test_every_overlap_of_several_windows_is_reported():
+    merged = landscape(0, windows=[(8, 12), (5, 10), (0, 7)])
+    assert merged.overlap_bins.to_numpy().tolist() == [np.isfinite(TRUTH[8:10]).sum(), np.isfinite(TRUTH[5:7]).sum()]

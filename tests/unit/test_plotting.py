@@ -1,0 +1,267 @@
+"""What figures draw is what the files say, and figures say what they are."""
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import figure_inputs as inputs
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection, QuadMesh
+from matplotlib.figure import Figure
+from scipy.stats import t as student
+
+from entroscape.config.schema import Axis
+from entroscape.grid import Grid
+from entroscape.landscape import convergence as numbers
+from entroscape.plotting import convergence, landscape, overview, spirals, style, tables, widths
+from entroscape.plotting.imprint import Imprint, make_imprint, power_of_ten
+
+IMPRINT = Imprint("where it comes from")
+
+
+@pytest.fixture(scope="module")
+def sampled():
+    return inputs.landscape()
+
+
+@pytest.fixture(scope="module")
+def curves(sampled):
+    return inputs.curve_table(sampled)
+
+
+def task_figure(sampled, curves, imprint=IMPRINT, low_loss=None) -> Figure:
+    return overview.task_figure(
+        lambda axes: spirals.draw_points(axes, inputs.points()), sampled, curves, imprint, low_loss
+    )
+
+
+def artists(figure: Figure, gid: str) -> list:
+    return figure.findobj(lambda artist: artist.get_gid() == gid)
+
+
+def test_bin_edges_are_those_of_the_grid():
+    grid = Grid.of(Axis(min=-6, max=1, bin_width=0.1), 40)
+    assert np.array_equal(landscape.bin_edges(grid.x_centres), np.round(grid.x_edges, 9))
+    assert landscape.bin_edges(grid.y_values)[[0, -1]] == pytest.approx([-1 / 80, 1 + 1 / 80])
+
+
+def test_map_has_exact_edges_and_blank_unvisited_bins(sampled):
+    axes = style.new_figure(80, 60).subplots()
+    mesh = landscape.draw_map(axes, sampled)
+    assert isinstance(mesh, QuadMesh)
+    corners = mesh.get_coordinates()
+    np.testing.assert_allclose(corners[0, :, 0], np.append(inputs.X - 0.05, inputs.X[-1] + 0.05), atol=1e-12)
+    np.testing.assert_allclose(corners[:, 0, 1], np.append(inputs.Y - 0.05, inputs.Y[-1] + 0.05), atol=1e-12)
+    drawn, entropy = mesh.get_array(), sampled["entropy"].to_numpy()
+    assert np.array_equal(np.ma.getmaskarray(drawn).T, ~np.isfinite(entropy))
+    assert np.array_equal(drawn.T[np.isfinite(entropy)].data, entropy[np.isfinite(entropy)])
+
+
+def test_bins_without_an_error_are_hatched_and_explained(sampled, curves):
+    bins = landscape.unresolved(sampled)
+    assert 0 < bins.sum() < sampled["visited"].sum()
+    axes = style.new_figure(80, 60).subplots()
+    landscape.draw_map(axes, sampled)
+    (hatched,) = axes.findobj(PolyCollection)
+    assert hatched.get_hatch()
+    middles = {tuple(np.round(path.vertices[:4].mean(axis=0), 6)) for path in hatched.get_paths()}
+    columns, rows = np.nonzero(bins)
+    assert middles == {(round(inputs.X[i], 6), round(inputs.Y[j], 6)) for i, j in zip(columns, rows, strict=True)}
+    legends = [axes.get_legend() for axes in task_figure(sampled, curves).axes]
+    texts = [text.get_text() for legend in legends if legend for text in legend.get_texts()]
+    assert landscape.NO_ERROR_LABEL in texts
+
+
+def test_nothing_is_hatched_when_every_bin_has_an_error(sampled, curves):
+    resolved = sampled.assign(entropy_err=sampled["entropy_err"].fillna(0.1))
+    assert not artists(task_figure(resolved, curves), "unresolved")
+
+
+def test_conditional_map_is_a_normalised_distribution(sampled):
+    shown = landscape.shown(sampled, conditional=True)
+    total = np.exp(shown.filled(-np.inf)).sum(axis=1)
+    assert total[sampled["visited"].any("test_accuracy")] == pytest.approx(1)
+
+
+def test_map_that_ends_early_says_where(sampled, curves):
+    reached, aimed = landscape.lowest_reached(sampled)
+    assert (reached, aimed) == pytest.approx((-1.7, -2.0))
+    text = " ".join(artist.get_text() for artist in artists(task_figure(sampled, curves), "map-end"))
+    assert "-1.7" in text and "-2.0" in text
+    whole = inputs.landscape(empty=0)
+    assert not artists(task_figure(whole, inputs.curve_table(whole)), "map-end")
+
+
+def test_curves_drawn_are_those_of_the_table(sampled, curves):
+    axes = task_figure(sampled, curves).axes[3]
+    for gid, quantity, baseline in (
+        ("equilibrium", "equilibrium", ""),
+        ("maximum_entropy", "maximum_entropy", ""),
+        ("free", "trained", "free"),
+        ("box", "trained", "box"),
+    ):
+        rows = landscape.curve(curves, quantity, baseline)
+        (line,) = axes.findobj(lambda artist, gid=gid: artist.get_gid() == gid)
+        assert np.array_equal(line.get_xydata(), rows[["ln_train_loss", "value"]].to_numpy())
+
+
+def test_csv_holds_what_is_drawn(sampled, curves):
+    points = spirals.points_table(inputs.points())
+    table = pd.read_csv(io.StringIO(overview.task_table(points, sampled, curves).to_csv(index=False)))
+    figure = task_figure(sampled, curves)
+    data = table[table["panel"] == "a"]
+    drawn = np.concatenate([line.get_xydata() for line in figure.axes[0].lines])
+    assert np.array_equal(np.unique(drawn, axis=0), np.unique(data[["x", "y"]].to_numpy(), axis=0))
+    for axes, panel in ((figure.axes[1], "b"), (figure.axes[2], "c")):
+        bins = table[(table["panel"] == panel) & table["entropy"].notna()]
+        (mesh,) = (one for one in axes.collections if isinstance(one, QuadMesh))
+        column = np.searchsorted(inputs.X - 0.05, bins["x"]) - 1
+        row = np.searchsorted(inputs.Y - 0.05, bins["y"]) - 1
+        assert len(bins) == (~np.ma.getmaskarray(mesh.get_array())).sum()
+        assert mesh.get_array().T[column, row].data == pytest.approx(bins["entropy"].to_numpy())
+    lines = table[(table["panel"] == "d") & (table["series"] == "equilibrium")]
+    (line,) = figure.axes[3].findobj(lambda artist: artist.get_gid() == "equilibrium")
+    assert np.array_equal(line.get_xydata(), lines[["x", "y"]].to_numpy())
+
+
+def test_curves_without_trained_states_are_drawn(sampled, curves):
+    alone = curves[curves["quantity"] != "trained"]
+    assert not artists(task_figure(sampled, alone), "free")
+
+
+@pytest.mark.parametrize("watermark", ["", "SMOKE"])
+def test_watermark_stands_across_the_figure_iff_given(sampled, curves, watermark):
+    table = widths.width_table(inputs.low_loss_table(), 0.95)
+    report = convergence.Tables.of(sampled, inputs.published())
+    imprint = Imprint("where it comes from", watermark)
+    for figure in (
+        task_figure(sampled, curves, imprint),
+        widths.width_figure(table, 0.95, imprint),
+        convergence.convergence_figure(report, imprint),
+    ):
+        marks = artists(figure, "watermark")
+        assert [mark.get_text() for mark in marks] == ([watermark] if watermark else [])
+        assert "where it comes from" in [text.get_text() for text in figure.texts]
+        if watermark:
+            box, whole = marks[0].get_window_extent(FigureCanvasAgg(figure).get_renderer()), figure.bbox
+            assert 0.6 < max(box.width / whole.width, box.height / whole.height) <= 1
+
+
+def test_provenance_names_scale_moves_walkers_replicas_and_runs(sampled):
+    line = make_imprint("desktop", "", [sampled, sampled, inputs.published()], 200).provenance
+    for part in ("desktop scale", "2 replicas of 3 walkers", "2 windows", "2.5 × 10⁶ moves", "200 training runs"):
+        assert line.count(part) >= 1
+    assert line.count("3 walkers") == 1  # equal landscapes are named once
+    assert "2 runs of 4 instances" in line
+    assert (power_of_ten(9999), power_of_ten(12_345)) == ("9999", "1.2 × 10⁴")
+
+
+def test_width_intervals_are_students(tmp_path):
+    table = widths.width_table(inputs.low_loss_table(), 0.9)
+    half = (table["high"] - table["low"]) / 2
+    assert half.to_numpy() == pytest.approx(0.01 * student.ppf(0.95, 7))
+    figure = widths.width_figure(table, 0.9, IMPRINT)
+    drawn = artists(figure.axes[1], "free")[0].get_ydata()
+    assert drawn == pytest.approx([0.2 / 4, 0.2 / 6, 0.2 / 8])
+
+
+def test_width_without_low_loss_states_is_named():
+    table = widths.width_table(inputs.low_loss_table((4, 6, 8, 12), missing=8), 0.95)
+    texts = [text.get_text() for text in widths.width_figure(table, 0.95, IMPRINT).axes[1].texts]
+    assert len(texts) == 2 and all("width 8" in text for text in texts)
+
+
+def test_fitted_line_recovers_a_known_one_and_needs_three_widths():
+    low_loss = inputs.low_loss_table((4, 8, 16))
+    chosen = low_loss["quantity"] == "advantage"
+    low_loss.loc[chosen, "value"] = 0.1 - 0.02 * np.log2(low_loss.loc[chosen, "width"])
+    low_loss.loc[chosen, "error"] = 0.01 * np.log2(low_loss.loc[chosen, "width"])
+    offset, slope, error = widths.fit(widths.width_table(low_loss, 0.95), "free")
+    assert (offset, slope) == pytest.approx((0.1, -0.02)) and error > 0
+    assert np.isnan(widths.fit(widths.width_table(inputs.low_loss_table((4, 6)), 0.95), "free")).all()
+
+
+def test_agreement_of_replicas_with_honest_errors_follows_students_t():
+    random = np.random.default_rng(11)
+    sampled = inputs.landscape(replicas=4, walkers=4, empty=0)
+    dof = numbers.agreement_dof(sampled)
+    draws = random.standard_t(dof, size=200_000)
+    assert numbers.share_within(draws) == pytest.approx(numbers.share_expected(dof), abs=0.005)
+    table = numbers.agreement(sampled)
+    assert set(table["pair"]) == {0, 1}
+    maps = sampled["entropy_replica"].to_numpy()
+    row = table.iloc[-1]
+    i, j = np.abs(inputs.X - row["ln_train_loss"]).argmin(), np.abs(inputs.Y - row["test_accuracy"]).argmin()
+    assert row["z"] == pytest.approx((maps[2, i, j] - maps[3, i, j]) / np.hypot(0.1, 0.1))
+
+
+def test_deviation_expected_from_errors_matches_independent_blocks():
+    """Eight independent blocks: the mean of a share f of them lies sqrt((1 - f) / f) final errors from that of all."""
+    random = np.random.default_rng(5)
+    sampled = inputs.landscape(empty=0)
+    noise = random.normal(size=(8, 25, 11)).cumsum(axis=0) / np.arange(1, 9)[:, None, None]
+    entropy = sampled["entropy"].to_numpy() + noise[-1]
+    sampled["entropy"] = inputs.MAP, entropy
+    sampled["entropy_until"] = ("block", *inputs.MAP), sampled["entropy"].to_numpy() - noise[-1] + noise
+    sampled["entropy_err"] = inputs.MAP, np.where(np.isfinite(entropy), 1 / np.sqrt(8), np.nan)
+    table = numbers.deviation(sampled)
+    whole = table[(table["window"] == -1) & (table["share"] < 1)]
+    assert (whole["rms"] / whole["expected"]).to_numpy() == pytest.approx(1, abs=0.2)
+
+
+def test_comparison_drops_the_unknown_constant(sampled):
+    other = sampled.assign(entropy=sampled["entropy"] + 7, entropy_left_out=sampled["entropy_left_out"] + 7)
+    table = numbers.comparison(sampled, other)
+    assert table["profile_difference"].to_numpy() == pytest.approx(0, abs=1e-9)
+    assert table["equilibrium"].to_numpy() == pytest.approx(table["equilibrium_other"].to_numpy())
+
+
+@pytest.mark.parametrize(("walkers", "windows"), [(1, 2), (3, 1), (1, 1)])
+def test_convergence_is_drawn_for_the_smallest_runs(walkers, windows):
+    report = convergence.Tables.of(inputs.landscape(walkers=walkers, windows=windows), inputs.published())
+    figure = convergence.convergence_figure(report, IMPRINT)
+    assert style.content(figure, "png")
+    texts = " ".join(text.get_text() for text in figure.axes[1].texts)
+    assert ("no error of its own" in texts) == (walkers == 1)
+    tidy = report.tidy()
+    assert set(tidy["panel"]) == ({"a", "b", "c, d", "e, f"} if windows > 1 else {"a", "b", "e, f"})
+
+
+def test_numbers_are_readable(sampled):
+    assert tables.with_error(-0.01234, 0.0045) == "−0.0123 ± 0.0045"
+    assert tables.with_error(4.48, 0.171) == "4.48 ± 0.17"
+    assert tables.with_error(np.nan, np.nan) == "–"
+    table = tables.numbers(numbers.summary(sampled), numbers.summary(inputs.published()), names=("a", "b"))
+    assert table.loc["visited bins", "a"] == str(int(sampled["visited"].sum()))
+    assert table.loc["round trips, fewest of a replica"].tolist() == ["6", "–"]
+
+
+SCRIPT = """
+import hashlib, sys
+sys.path.insert(0, {folder!r})
+import test_plotting as t
+sampled = t.inputs.landscape()
+figure = t.task_figure(sampled, t.inputs.curve_table(sampled), t.Imprint("x", "SMOKE"), (-1.5, -1))
+print([hashlib.sha256(t.style.content(figure, kind)).hexdigest() for kind in ("png", "pdf")])
+"""
+
+
+def test_equal_figures_have_equal_bytes_in_any_process(sampled, curves):
+    figure = task_figure(sampled, curves, Imprint("x", "SMOKE"), (-1.5, -1))
+    here = [hashlib.sha256(style.content(figure, kind)).hexdigest() for kind in ("png", "pdf")]
+    script = SCRIPT.format(folder=str(Path(__file__).parent))
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "SOURCE_DATE_EPOCH": "1"}
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert out.stdout.strip() == str(here)
+
+
+def test_saved_files_hold_no_dates(sampled, curves, tmp_path):
+    style.save(task_figure(sampled, curves), tmp_path / "a.png", tmp_path / "a.pdf")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert b"CreationDate" not in (tmp_path / "a.pdf").read_bytes()

@@ -1,0 +1,276 @@
+"""A sampling job that is killed, stopped, or cannot write: nothing is lost, and it ends as an unbroken one does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from entroscape.config.schema import SpiralData
+from entroscape.config.settings import PrepareSettings, SampleSettings
+from entroscape.errors import FileError
+from entroscape.files import read_dataset, write_dataset
+from entroscape.verbs import prepare, sample
+
+WIDTH, PARAMETERS = 4, 22  # one hidden layer between two inputs and two classes
+MARKED_STEP = 12
+# The job tells when it is in the middle, so that the tests need not guess from the time that has passed.
+JOB = f"""
+import json, sys
+from pathlib import Path
+from entroscape.config.settings import SampleSettings
+from entroscape.errors import EntroscapeError
+from entroscape.sampling import cycles, replica_exchange
+from entroscape.verbs import sample
+
+def marked(step):
+    def marked_step(problem, state, pool):
+        info = step(problem, state, pool)
+        if state.steps == {MARKED_STEP}:
+            print("in the middle", flush=True)
+        return info
+    return marked_step
+
+replica_exchange.step, cycles.step = marked(replica_exchange.step), marked(cycles.step)
+settings, *paths = sys.argv[1:]
+data, seeds, output, checkpoint = map(Path, paths)
+try:
+    sample.run(SampleSettings(**json.loads(settings)), replica=0, data=data, seeds=seeds, output=output,
+               checkpoint_path=checkpoint, threads=1)
+except EntroscapeError as problem:
+    sys.exit(f"{{type(problem).__name__}}: {{problem}}")
+"""
+
+
+def settings(procedure="replica_exchange", checkpoint_seconds=1e-3, **changes) -> SampleSettings:
+    step_size = dict(initial=0.3, max=1.0, grow=1.1, shrink=0.9, acceptance_low=0.3, acceptance_high=0.7)
+    common = dict(replicas=2, step_size=step_size, checkpoint_seconds=checkpoint_seconds)
+    exchange = dict(
+        walkers=2,
+        windows=[(-0.4, 0.5), (-0.7, 0.0)],
+        moves=dict(explore=80_000, refine=80_000, production=320_000),
+        moves_per_round=8_000,
+        factor=0.05,
+        depth=8.0,
+    )
+    published = dict(
+        instances=2,
+        cycles=60,
+        moves_per_cycle=30_000,
+        factor_scale=5.0,
+        factor_offset=10.0,
+        unequilibrated_factor=0.001,
+    )
+    values = exchange if procedure == "replica_exchange" else published
+    return SampleSettings(
+        experiment="spiral",
+        variant="width-4",
+        network=dict(depth=1, width=WIDTH, box_factor=2.0),
+        observables=dict(ln_train_loss=dict(min=-0.9, max=0.5, bin_width=0.1)),
+        procedure=dict(procedure=procedure) | values | common | changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> dict[str, Path]:
+    """Data and start states."""
+    folder = tmp_path_factory.mktemp("inputs")
+    data = SpiralData(
+        kind="spirals",
+        train_points_per_class=10,
+        test_points_per_class=15,
+        radius_min=1.0,
+        radius_max=5.0,
+        angle_per_radius=2.0,
+        noise=0.1,
+        seed=1,
+    )
+    prepare.run(PrepareSettings(experiment="spiral", data=data), output=folder / "data.nc")
+    states = np.random.default_rng(0).uniform(-1, 1, (300, PARAMETERS))
+    write_dataset(xr.Dataset({"theta": (("state", "parameter"), states)}), folder / "seeds.nc")
+    return dict(data=folder / "data.nc", seeds=folder / "seeds.nc")
+
+
+@pytest.fixture(scope="module")
+def start(inputs, pytestconfig):
+    """Function that starts the job in a process of its own."""
+    environment = os.environ | {"ENTROSCAPE_CACHE_DIR": str(pytestconfig.cache.mkdir("compiled"))}
+    started: list[subprocess.Popen] = []
+
+    def run(which: SampleSettings, output: Path, checkpoint: Path) -> subprocess.Popen:
+        arguments = [json.dumps(which.model_dump(mode="json")), *inputs.values(), output, checkpoint]
+        process = subprocess.Popen(
+            [sys.executable, "-c", JOB, *map(str, arguments)],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def unbroken(start, tmp_path_factory):
+    """Function that gives the bytes of an undisturbed run with the same settings."""
+    known: dict[str, bytes] = {}
+
+    def run(which: SampleSettings) -> bytes:
+        key = which.model_dump_json()
+        if key not in known:
+            folder = tmp_path_factory.mktemp("unbroken")
+            finish(start(which, folder / "output.nc", folder / "run.npz"))
+            assert [path.name for path in folder.iterdir()] == ["output.nc"], "the checkpoint is deleted at the end"
+            known[key] = (folder / "output.nc").read_bytes()
+        return known[key]
+
+    return run
+
+
+def finish(process: subprocess.Popen, code: int = 0) -> str:
+    """Wait for the end; what the job wrote to stderr."""
+    errors = process.communicate()[1]
+    assert process.returncode == code, errors
+    return errors
+
+
+def interrupt(process: subprocess.Popen, number: signal.Signals) -> str:
+    """Send a signal in the middle of the run; what the job wrote to stderr."""
+    assert process.stdout.readline() == "in the middle\n", process.communicate()[1]
+    process.send_signal(number)
+    return process.communicate()[1]
+
+
+@pytest.mark.parametrize("procedure", ["replica_exchange", "cycles"])
+def test_killed_and_started_again_ends_with_equal_bytes(start, unbroken, tmp_path, procedure):
+    output, checkpoint = tmp_path / "output.nc", tmp_path / "run.npz"
+    which = settings(procedure)
+    process = start(which, output, checkpoint)
+    interrupt(process, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert checkpoint.exists() and not output.exists()
+    finish(start(which, output, checkpoint))
+    assert not checkpoint.exists()
+    assert output.read_bytes() == unbroken(which)
+
+
+def test_sigterm_saves_stops_and_goes_on_later(start, unbroken, tmp_path):
+    output, checkpoint = tmp_path / "output.nc", tmp_path / "run.npz"
+    which = settings(checkpoint_seconds=1e6)  # no checkpoint but the one of the signal
+    process = start(which, output, checkpoint)
+    errors = interrupt(process, signal.SIGTERM)
+    assert process.returncode == 1
+    assert f"Interrupted: stopped by SIGTERM; {checkpoint} holds the state, run again to continue" in errors
+    assert "Traceback" not in errors
+    assert checkpoint.exists() and not output.exists()
+    finish(start(which, output, checkpoint))
+    assert output.read_bytes() == unbroken(which)
+
+
+@pytest.fixture(scope="module")
+def interrupted(start, tmp_path_factory) -> bytes:
+    """Content of a checkpoint in the middle."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    interrupt(start(settings(), folder / "output.nc", folder / "run.npz"), signal.SIGKILL)
+    return (folder / "run.npz").read_bytes()
+
+
+def refusal(which: SampleSettings, inputs: dict[str, Path], folder: Path, content: bytes, replica: int = 0) -> str:
+    """The sentence with which a checkpoint is refused; it must stay as it is."""
+    path = folder / "run.npz"
+    path.write_bytes(content)
+    with pytest.raises(FileError) as caught:
+        sample.run(which, replica=replica, **inputs, output=folder / "output.nc", checkpoint_path=path, threads=1)
+    assert path.read_bytes() == content
+    assert not (folder / "output.nc").exists()
+    return str(caught.value)
+
+
+def test_a_checkpoint_of_another_config_is_refused(inputs, interrupted, tmp_path):
+    sentence = refusal(settings(factor=0.04), inputs, tmp_path, interrupted)
+    assert "belongs to another run (settings.procedure.factor: 0.05 there, 0.04 here)" in sentence
+
+
+def test_a_checkpoint_of_another_replica_is_refused(inputs, interrupted, tmp_path):
+    assert "(replica: 0 there, 1 here)" in refusal(settings(), inputs, tmp_path, interrupted, replica=1)
+
+
+def test_a_checkpoint_of_other_data_is_refused(inputs, interrupted, tmp_path):
+    data = read_dataset(inputs["data"])
+    write_dataset(data.assign(x_train=data.x_train + 1e-9), tmp_path / "other" / "data.nc")
+    changed = inputs | {"data": tmp_path / "other" / "data.nc"}
+    assert "(inputs.data.nc: " in refusal(settings(), changed, tmp_path, interrupted)
+
+
+def test_a_truncated_checkpoint_is_refused(inputs, interrupted, tmp_path):
+    for length in (0, 100, len(interrupted) // 2, len(interrupted) - 1):
+        assert "is damaged" in refusal(settings(), inputs, tmp_path, interrupted[:length])
+
+
+def test_start_states_of_another_network_are_refused(inputs, tmp_path):
+    write_dataset(xr.Dataset({"theta": (("state", "parameter"), np.zeros((5, 30)))}), tmp_path / "seeds.nc")
+    places = inputs | dict(seeds=tmp_path / "seeds.nc", output=tmp_path / "output.nc")
+    with pytest.raises(FileError, match=r"seeds\.nc holds no states of a network of 22 parameters: delete it"):
+        sample.run(settings(), replica=0, **places, checkpoint_path=tmp_path / "run.npz", threads=1)
+
+
+def test_an_output_that_cannot_be_written_keeps_the_checkpoint(start, unbroken, tmp_path):
+    """A file lies where the folder should be: nobody can write there, not even root."""
+    (tmp_path / "results").write_text("not a folder")
+    output, checkpoint = tmp_path / "results" / "output.nc", tmp_path / "run.npz"
+    errors = finish(start(settings(), output, checkpoint), code=1)
+    assert f"FileError: {output} cannot be written" in errors and "Traceback" not in errors
+    assert checkpoint.exists()
+    (tmp_path / "results").unlink()
+    finish(start(settings(), output, checkpoint))
+    assert output.read_bytes() == unbroken(settings())
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk, and only Linux has tmpfs")
+    command = ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(folder)]
+    mount = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mount.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mount.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take up all space that is left."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as stream, suppress(OSError):
+        while stream.write(b"x" * 4096):
+            pass
+    return path
+
+
+def test_a_full_disk_keeps_the_checkpoint(start, unbroken, interrupted, small_disk):
+    output, checkpoint = small_disk / "output.nc", small_disk / "run.npz"
+    checkpoint.write_bytes(interrupted)
+    filler = fill(small_disk)
+    errors = finish(start(settings(), output, checkpoint), code=1)
+    assert f"FileError: {checkpoint} cannot be written (No space left on device): free some disk space" in errors
+    assert "the earlier file is unchanged" in errors and "Traceback" not in errors
+    assert checkpoint.read_bytes() == interrupted
+    assert sorted(path.name for path in small_disk.iterdir()) == ["filler", "run.npz"]
+    filler.unlink()
+    finish(start(settings(), output, checkpoint))
+    assert output.read_bytes() == unbroken(settings())
