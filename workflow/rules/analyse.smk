@@ -8,12 +8,14 @@ rule analyse_landscape:
     output:
         curves=f"{RESULTS}/curves/{{experiment}}/{{variant}}.parquet",
         low_loss=f"{RESULTS}/curves/{{experiment}}/{{variant}}.low_loss.parquet",
+    log:
+        f"{RESULTS}/logs/analyse/{{experiment}}/{{variant}}.log",
+    conda:
+        ENVIRONMENT
     params:
         settings=settings_of("analyse"),
         code=code_of("verbs.analyse"),
         scale=RUN.scale,
-    log:
-        f"{RESULTS}/logs/analyse/{{experiment}}/{{variant}}.log",
     shell:
         "entroscape analyse {wildcards.experiment} {wildcards.variant} --scale {params.scale}"
         " --landscape {input.landscape} --training {input.training} --curves {output.curves}"
@@ -28,15 +30,19 @@ rule judge_claims:
             for variant in trained_variants(description)
         ],
     output:
-        report(f"{RESULTS}/claims.csv", category="Claims", caption="../report/claims.rst"),
+        report(
+            f"{RESULTS}/claims.csv", category="Claims", caption="../report/claims.rst"
+        ),
+    log:
+        f"{RESULTS}/logs/claims.log",
+    conda:
+        ENVIRONMENT
     params:
         settings=settings_json(checked(claims_settings, RUN.scale, list(EXPERIMENTS))),
         code=code_of("verbs.claims"),
         scale=RUN.scale,
         experiments=" ".join(EXPERIMENTS),
         files=lambda w, input: " ".join(f"--low-loss {path}" for path in input),
-    log:
-        f"{RESULTS}/logs/claims.log",
     shell:
         "entroscape claims {params.experiments} --scale {params.scale} {params.files} --output {output}"
         " 2>&1 | tee {log}"

@@ -1,7 +1,7 @@
 # What all rules share: the validated configuration, what each job may see of it, and how figures are named.
 
 import json
-import os
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
@@ -9,13 +9,22 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from entroscape.config.load import load_experiment, load_run, load_scale
-from entroscape.config.settings import claims_settings, settings_for, settings_json, trained_variants, variants
+from entroscape.config.settings import (
+    claims_settings,
+    settings_for,
+    settings_json,
+    trained_variants,
+    variants,
+)
 from entroscape.digest import code_digest
 from entroscape.errors import ConfigError
 from entroscape.verbs.notebook import imported_modules
 
 # Jobs find `entroscape` beside the Python that runs Snakemake, whether or not its environment is active.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+# With --software-deployment-method conda, jobs run in an environment of this name: see envs/README.md.
+ENVIRONMENT = "entroscape"
 
 
 def checked(load, *args):
@@ -28,13 +37,21 @@ def checked(load, *args):
 
 RUN = checked(load_run, Path("config"), config)
 SCALE = checked(load_scale, RUN.scale)
-EXPERIMENTS = {name: checked(load_experiment, name, RUN.scale) for name in RUN.experiments}
+EXPERIMENTS = {
+    name: checked(load_experiment, name, RUN.scale) for name in RUN.experiments
+}
 RESULTS = f"results/{RUN.scale}"
 
 
 wildcard_constraints:
     experiment="|".join(EXPERIMENTS),
-    variant="|".join(sorted({variant for e in EXPERIMENTS.values() for variant in variants(e)}, key=len, reverse=True)),
+    variant="|".join(
+        sorted(
+            {variant for e in EXPERIMENTS.values() for variant in variants(e)},
+            key=len,
+            reverse=True,
+        )
+    ),
     replica=r"\d+",
 
 
@@ -50,7 +67,9 @@ def settings(verb, experiment, variant=None):
 
 def settings_of(verb):
     """Param function: the settings of a verb for the job's wildcards."""
-    return lambda wildcards: settings(verb, wildcards.experiment, wildcards.get("variant"))
+    return lambda wildcards: settings(
+        verb, wildcards.experiment, wildcards.get("variant")
+    )
 
 
 def code_of(*modules):
@@ -68,3 +87,10 @@ def trained(wildcards):
     known = trained_variants(EXPERIMENTS[wildcards.experiment])
     width = variant_of(wildcards).width
     return next(name for name, variant in known.items() if variant.width == width)
+
+
+def replicas(pattern):
+    """Input function: `pattern` for every replica of the variant."""
+    return lambda w: expand(
+        pattern, replica=range(variant_of(w).procedure.replicas), allow_missing=True
+    )

@@ -1,28 +1,30 @@
 # One landscape with errors from the independent runs of a variant.
 
 
-def replicas(pattern):
-    """Input function: `pattern` for every replica of the variant."""
-    return lambda w: expand(pattern, replica=range(variant_of(w).procedure.replicas), allow_missing=True)
-
-
 rule merge_landscapes:
     input:
-        replicas=replicas(f"{RESULTS}/replicas/{{experiment}}/{{variant}}/{{replica}}.nc"),
-        timings=replicas(f"{RESULTS}/benchmarks/sample/{{experiment}}/{{variant}}/{{replica}}.tsv"),
+        replicas=replicas(
+            f"{RESULTS}/replicas/{{experiment}}/{{variant}}/{{replica}}.nc"
+        ),
+        timings=replicas(
+            f"{RESULTS}/benchmarks/sample/{{experiment}}/{{variant}}/{{replica}}.tsv"
+        ),
     output:
         f"{RESULTS}/landscapes/{{experiment}}/{{variant}}.nc",
+    log:
+        f"{RESULTS}/logs/merge/{{experiment}}/{{variant}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/merge/{{experiment}}/{{variant}}.tsv"
+    conda:
+        ENVIRONMENT
     params:
         settings=settings_of("merge"),
         code=code_of("verbs.merge"),
         scale=RUN.scale,
         files=lambda w, input: " ".join(
-            [f"--replica {path}" for path in input.replicas] + [f"--timing {path}" for path in input.timings]
+            [f"--replica {path}" for path in input.replicas]
+            + [f"--timing {path}" for path in input.timings]
         ),
-    log:
-        f"{RESULTS}/logs/merge/{{experiment}}/{{variant}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/merge/{{experiment}}/{{variant}}.tsv"
     shell:
         "entroscape merge {wildcards.experiment} {wildcards.variant} --scale {params.scale} {params.files}"
         " --output {output} 2>&1 | tee {log}"

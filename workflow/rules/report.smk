@@ -1,73 +1,5 @@
-# Figures: one notebook each, executed with its parameters; the page that leads to all of them.
-
-FIGURES = {
-    # figure: (title, experiments it shows)
-    "EA-1": ("Two spirals: the landscape and what training reaches", ["spiral"]),
-    "EA-5": ("The advantage of equilibrium against the width", ["spiral"]),
-    "EA-8": ("Convergence of the landscapes", ["spiral"]),
-}
-STUDIES = {name: description.study for name, description in EXPERIMENTS.items()}
-TEMPLATES = "src/entroscape/templates"
-
-
-def shown(study, experiment=None):
-    """Names of the figures of a study, or of those that show one of its experiments."""
-    return [
-        name
-        for name, (_, experiments) in FIGURES.items()
-        if any(STUDIES.get(e) == study and experiment in (None, e) for e in experiments)
-    ]
-
-
-def figures(study, experiment=None):
-    """Their files."""
-    return expand(f"{RESULTS}/figures/{{figure}}.png", figure=shown(study, experiment))
-
-
-def landscape_of(experiment, published=False):
-    """Variant of the reference width, sampled by the published procedure or ours."""
-    name = f"width-{EXPERIMENTS[experiment].model.reference_width}"
-    return f"{name}-published" if published else name
-
-
-def of_widths(pattern, experiment):
-    """`pattern` for the variant of each width."""
-    return expand(pattern, experiment=experiment, variant=list(trained_variants(EXPERIMENTS[experiment])))
-
-
-def outputs_of(figure):
-    """What every figure consists of, by name."""
-    return dict(
-        png=report(f"{RESULTS}/figures/{figure}.png", category="Figures", caption=f"../report/{figure}.rst"),
-        pdf=f"{RESULTS}/figures/{figure}.pdf",
-        csv=f"{RESULTS}/figures/{figure}.csv",
-        notebook=f"{RESULTS}/notebooks/{figure}.ipynb",
-        html=f"{RESULTS}/notebooks/{figure}.html",
-    )
-
-
-def parameters_of(figure, data, **values):
-    """Param function: parameters of a figure's notebook as JSON; `data` names the inputs that it reads."""
-
-    def parameters(wildcards, input, output):
-        files = {name: input[name] if isinstance(input[name], str) else list(input[name]) for name in data}
-        drawn = {name: output[name] for name in ("png", "pdf", "csv")}
-        about = dict(figure=figure, title=FIGURES[figure][0], scale=RUN.scale, watermark=SCALE.watermark or "")
-        return json.dumps({**about, **values, **files, **drawn}, sort_keys=True)
-
-    return parameters
-
-
-def notebook_code(figure):
-    """Digest of the notebook verb and of the modules that the figure's notebook imports."""
-    modules = imported_modules(Path(f"notebooks/{figure}.ipynb"))
-    return code_digest("entroscape.verbs.notebook", "entroscape.verbs.render", *modules)
-
-
-EXECUTE = (
-    "entroscape notebook {input.source} --parameters {params.parameters:q} --output {output.notebook}"
-    " --html {output.html} --log {log.notebook} 2>&1 | tee {log.text}"
-)
+# Figures: one notebook each, executed with its parameters; the page that leads to all of them. figures.smk says what
+# each is made of.
 
 
 rule ea1:
@@ -81,13 +13,17 @@ rule ea1:
         low_loss=f"{RESULTS}/curves/spiral/{landscape_of('spiral')}.low_loss.parquet",
     output:
         **outputs_of("EA-1"),
-    params:
-        parameters=parameters_of("EA-1", ["data", "training", "landscape", "curves", "low_loss"]),
-        code=notebook_code("EA-1"),
-        scale=RUN.scale,
     log:
         notebook=f"{RESULTS}/logs/notebooks/EA-1.ipynb",
         text=f"{RESULTS}/logs/notebooks/EA-1.log",
+    conda:
+        ENVIRONMENT
+    params:
+        parameters=parameters_of(
+            "EA-1", ["data", "training", "landscape", "curves", "low_loss"]
+        ),
+        code=notebook_code("EA-1"),
+        scale=RUN.scale,
     shell:
         EXECUTE
 
@@ -96,19 +32,27 @@ rule ea5:
     input:
         source="notebooks/EA-5.ipynb",
         templates=[f"{TEMPLATES}/page.html.j2", f"{TEMPLATES}/notebook.html.j2"],
-        landscapes=of_widths(f"{RESULTS}/landscapes/{{experiment}}/{{variant}}.nc", "spiral"),
-        low_loss=of_widths(f"{RESULTS}/curves/{{experiment}}/{{variant}}.low_loss.parquet", "spiral"),
+        landscapes=of_widths(
+            f"{RESULTS}/landscapes/{{experiment}}/{{variant}}.nc", "spiral"
+        ),
+        low_loss=of_widths(
+            f"{RESULTS}/curves/{{experiment}}/{{variant}}.low_loss.parquet", "spiral"
+        ),
     output:
         **outputs_of("EA-5"),
-    params:
-        parameters=parameters_of(
-            "EA-5", ["landscapes", "low_loss"], confidence=EXPERIMENTS["spiral"].analysis.confidence
-        ),
-        code=notebook_code("EA-5"),
-        scale=RUN.scale,
     log:
         notebook=f"{RESULTS}/logs/notebooks/EA-5.ipynb",
         text=f"{RESULTS}/logs/notebooks/EA-5.log",
+    conda:
+        ENVIRONMENT
+    params:
+        parameters=parameters_of(
+            "EA-5",
+            ["landscapes", "low_loss"],
+            confidence=EXPERIMENTS["spiral"].analysis.confidence,
+        ),
+        code=notebook_code("EA-5"),
+        scale=RUN.scale,
     shell:
         EXECUTE
 
@@ -121,40 +65,17 @@ rule ea8:
         published=f"{RESULTS}/landscapes/spiral/{landscape_of('spiral', published=True)}.nc",
     output:
         **outputs_of("EA-8"),
+    log:
+        notebook=f"{RESULTS}/logs/notebooks/EA-8.ipynb",
+        text=f"{RESULTS}/logs/notebooks/EA-8.log",
+    conda:
+        ENVIRONMENT
     params:
         parameters=parameters_of("EA-8", ["landscape", "published"]),
         code=notebook_code("EA-8"),
         scale=RUN.scale,
-    log:
-        notebook=f"{RESULTS}/logs/notebooks/EA-8.ipynb",
-        text=f"{RESULTS}/logs/notebooks/EA-8.log",
     shell:
         EXECUTE
-
-
-# Landscapes whose provenance the page shows beside each figure.
-PROVENANCE = {
-    "EA-1": [f"{RESULTS}/landscapes/spiral/{landscape_of('spiral')}.nc"],
-    "EA-5": of_widths(f"{RESULTS}/landscapes/{{experiment}}/{{variant}}.nc", "spiral"),
-    "EA-8": [f"{RESULTS}/landscapes/spiral/{landscape_of('spiral', published=p)}.nc" for p in (False, True)],
-}
-
-
-def entries(wildcards):
-    """Param function: the figures as the index verb wants them, as JSON."""
-    return json.dumps(
-        [
-            dict(
-                id=name,
-                title=title,
-                caption=f"workflow/report/{name}.rst",
-                landscapes=PROVENANCE[name],
-                **{kind: str(path) for kind, path in outputs_of(name).items()},
-            )
-            for name, (title, _) in FIGURES.items()
-        ],
-        sort_keys=True,
-    )
 
 
 rule write_index:
@@ -166,13 +87,15 @@ rule write_index:
         claims=f"{RESULTS}/claims.csv",
     output:
         f"{RESULTS}/index.html",
+    log:
+        f"{RESULTS}/logs/index.log",
+    conda:
+        ENVIRONMENT
     params:
         entries=entries,
         code=code_of("verbs.index"),
         scale=RUN.scale,
         watermark=f"--watermark {SCALE.watermark}" if SCALE.watermark else "",
-    log:
-        f"{RESULTS}/logs/index.log",
     shell:
         "entroscape index --scale {params.scale} {params.watermark} --figures {params.entries:q}"
         " --claims {input.claims} --output {output} 2>&1 | tee {log}"

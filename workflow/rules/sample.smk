@@ -8,15 +8,19 @@ rule sample_landscape:
         seeds=lambda w: f"{RESULTS}/training/{w.experiment}/{trained(w)}.seeds.nc",
     output:
         f"{RESULTS}/replicas/{{experiment}}/{{variant}}/{{replica}}.nc",
-    params:
-        settings=settings_of("sample"),
-        code=lambda w: code_of("verbs.sample", f"sampling.{variant_of(w).procedure.procedure}"),
-        scale=RUN.scale,
-        checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/{{variant}}/{{replica}}.npz",
     log:
         f"{RESULTS}/logs/sample/{{experiment}}/{{variant}}/{{replica}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/sample/{{experiment}}/{{variant}}/{{replica}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings_of("sample"),
+        code=lambda w: code_of(
+            "verbs.sample", f"sampling.{variant_of(w).procedure.procedure}"
+        ),
+        scale=RUN.scale,
+        checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/{{variant}}/{{replica}}.npz",
     shell:
         "entroscape sample {wildcards.experiment} {wildcards.variant} --replica {wildcards.replica}"
         " --scale {params.scale} --data {input.data} --seeds {input.seeds} --output {output}"

@@ -6,14 +6,16 @@ rule search_training:
         data=f"{RESULTS}/data/{{experiment}}.nc",
     output:
         f"{RESULTS}/training/{{experiment}}/{{variant}}.search.parquet",
-    params:
-        settings=settings_of("search"),
-        code=code_of("verbs.search"),
-        scale=RUN.scale,
     log:
         f"{RESULTS}/logs/search/{{experiment}}/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/search/{{experiment}}/{{variant}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings_of("search"),
+        code=code_of("verbs.search"),
+        scale=RUN.scale,
     shell:
         "entroscape search {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
         " --output {output} --threads {threads} 2>&1 | tee {log}"
@@ -26,14 +28,16 @@ rule train_baselines:
     output:
         curves=f"{RESULTS}/training/{{experiment}}/{{variant}}.parquet",
         seeds=f"{RESULTS}/training/{{experiment}}/{{variant}}.seeds.nc",
-    params:
-        settings=settings_of("train"),
-        code=code_of("verbs.train"),
-        scale=RUN.scale,
     log:
         f"{RESULTS}/logs/train/{{experiment}}/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{experiment}}/{{variant}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings_of("train"),
+        code=code_of("verbs.train"),
+        scale=RUN.scale,
     shell:
         "entroscape train {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
         " --search {input.search} --output {output.curves} --seeds {output.seeds} --threads {threads}"

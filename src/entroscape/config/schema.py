@@ -187,6 +187,9 @@ class Sampler(Section):
 
     kind: Literal["wlmc"]
     main: ReplicaExchange
+    reference_production: Count = Field(
+        description="production moves of each walker at the reference width, in place of main.moves.production"
+    )
     published: Cycles = Field(description="the published procedure, run on the reference width for comparison")
 
 

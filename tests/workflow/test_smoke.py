@@ -1,0 +1,188 @@
+"""The whole workflow at smoke scale, in a copy of the project: what it makes, and what a change makes it redo."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config", "notebooks", "profiles", "src", "workflow")
+SMOKE = Path("results/smoke")
+SAMPLED = {"merge_landscapes", "analyse_landscape", "judge_claims", "ea1", "ea5", "ea8", "write_index", "all"}
+
+
+class Project:
+    def __init__(self, folder: Path, cache: Path):
+        self.folder = folder
+        self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "snakemake", "--config", "scale=smoke", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, text=True, capture_output=True, check=False
+        )
+
+    def to_do(self) -> dict[str, int]:
+        """Jobs of each rule that a run would execute."""
+        planned = self.snakemake("--dry-run")
+        assert planned.returncode == 0, planned.stderr
+        text = planned.stdout + planned.stderr
+        if "Nothing to be done" in text:
+            return {}
+        rows = re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE)
+        assert rows, text
+        return {rule: int(count) for rule, count in rows if rule != "total"}
+
+    def edited(self, path: str, old: str = "", new: str = "# a comment\n"):
+        """Context in which a file is changed: `old` replaced by `new`, or `new` appended."""
+        return _Edited(self.folder / path, old, new)
+
+
+class _Edited:
+    def __init__(self, path: Path, old: str, new: str):
+        self.path, self.old, self.new = path, old, new
+
+    def __enter__(self):
+        self.text, self.times = self.path.read_text(), self.path.stat()
+        assert self.old in self.text
+        self.path.write_text(self.text.replace(self.old, self.new, 1) if self.old else self.text + self.new)
+
+    def __exit__(self, *_):
+        self.path.write_text(self.text)
+        os.utime(self.path, ns=(self.times.st_atime_ns, self.times.st_mtime_ns))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    """A copy of the project after a whole run at smoke scale."""
+    folder = tmp_path_factory.mktemp("project")
+    for part in PARTS:
+        source = ROOT / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, folder / part)
+    project = Project(folder, tmp_path_factory.mktemp("cache"))
+    run = project.snakemake()
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return project
+
+
+def test_every_figure_comes_out(project):
+    for figure in ("EA-1", "EA-5", "EA-8"):
+        for place in (f"figures/{figure}.png", f"figures/{figure}.pdf", f"figures/{figure}.csv"):
+            assert (project.folder / SMOKE / place).stat().st_size > 1000
+        for place in (f"notebooks/{figure}.ipynb", f"notebooks/{figure}.html"):
+            assert (project.folder / SMOKE / place).exists()
+    assert "EA-8" in (project.folder / SMOKE / "index.html").read_text()
+
+
+def test_verdicts_have_values_and_intervals(project):
+    claims = pd.read_csv(project.folder / SMOKE / "claims.csv")
+    assert set(claims["id"]) == {"EA-C1", "EA-C5", "EA-C6"}
+    assert set(claims["verdict"]) <= {"supported", "contradicted", "undecided"}
+    known = claims.dropna(subset=["value"])
+    assert len(known) and ((known["lower"] < known["value"]) & (known["value"] < known["upper"])).all()
+
+
+def test_logs_begin_with_the_command(project):
+    for log in (project.folder / SMOKE / "logs").rglob("*.log"):
+        assert log.read_text().startswith("$ entroscape "), log
+
+
+def test_no_checkpoint_is_left(project):
+    assert not list((project.folder / SMOKE / "checkpoints").rglob("*.npz"))
+
+
+def test_second_run_does_nothing(project):
+    assert project.to_do() == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "redone", "samplings"),
+    [
+        ("src/entroscape/sampling/replica_exchange.py", {"sample_landscape", *SAMPLED}, 6),
+        ("src/entroscape/sampling/cycles.py", {"sample_landscape", "merge_landscapes", "ea8", "write_index", "all"}, 2),
+        ("src/entroscape/sampling/network.py", {"sample_landscape", *SAMPLED}, 8),
+        ("src/entroscape/landscape/reweight.py", SAMPLED, 0),
+        ("src/entroscape/analysis/curves.py", SAMPLED - {"merge_landscapes", "ea8"}, 0),
+        ("src/entroscape/plotting/spirals.py", {"ea1", "write_index", "all"}, 0),
+        ("src/entroscape/plotting/widths.py", {"ea5", "write_index", "all"}, 0),
+        ("src/entroscape/config/load.py", set(), 0),
+        ("src/entroscape/cli.py", set(), 0),
+    ],
+)
+def test_a_change_of_code_redoes_what_uses_it(project, path, redone, samplings):
+    with project.edited(path):
+        planned = project.to_do()
+    assert set(planned) == redone
+    assert planned.get("sample_landscape", 0) == samplings
+    assert project.to_do() == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "redone"),
+    [
+        ("low_loss: [-1.2, -0.8]", "low_loss: [-1.1, -0.8]", SAMPLED - {"merge_landscapes", "ea8"}),
+        ("cycles: 5", "cycles: 6", {"sample_landscape", "merge_landscapes", "ea8", "write_index", "all"}),
+        ("runs: 30", "runs: 31", {"train_baselines", "sample_landscape", *SAMPLED}),
+    ],
+)
+def test_a_change_of_settings_redoes_what_sees_them(project, old, new, redone):
+    with project.edited("config/scales/smoke.yaml", old, new):
+        assert set(project.to_do()) == redone
+
+
+def test_sampling_again_gives_equal_bytes(project):
+    replica = project.folder / SMOKE / "replicas/spiral/width-4/0.nc"
+    before = replica.read_bytes()
+    replica.unlink()
+    again = project.snakemake(str(SMOKE / "replicas/spiral/width-4/0.nc"))
+    assert again.returncode == 0, again.stderr
+    assert replica.read_bytes() == before
+
+
+def test_replica_of_another_config_is_named_and_kept(project):
+    """A file that was sampled with other settings is refused, not merged, and neither it nor the landscape is lost."""
+    replicas = project.folder / SMOKE / "replicas/spiral"
+    landscape = project.folder / SMOKE / "landscapes/spiral/width-4.nc"
+    original, merged = (replicas / "width-4/1.nc").read_bytes(), landscape.read_bytes()
+    foreign = (replicas / "width-6/1.nc").read_bytes()
+    (replicas / "width-4/1.nc").write_bytes(foreign)
+    timings = project.folder / SMOKE / "benchmarks/sample/spiral/width-4"
+    command = [sys.executable, "-m", "entroscape.cli", "merge", "spiral", "width-4", "--scale", "smoke"]
+    for r in (0, 1):
+        command += ["--replica", str(replicas / f"width-4/{r}.nc"), "--timing", str(timings / f"{r}.tsv")]
+    run = subprocess.run(
+        [*command, "--output", str(landscape)],
+        cwd=project.folder,
+        env=project.environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "width-4/1.nc was not sampled with the present settings" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert landscape.read_bytes() == merged and (replicas / "width-4/1.nc").read_bytes() == foreign
+    (replicas / "width-4/1.nc").write_bytes(original)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "words"),
+    [
+        ("config/scales/smoke.yaml", "walkers: 2", "walkers: 1", ["config/scales/smoke.yaml", "walkers", "1", "2"]),
+        ("config/scales/smoke.yaml", "walkers: 2", "wakers: 2", ["config/scales/smoke.yaml", "wakers", "walkers"]),
+        ("config/claims.yaml", "test: positive", "test: big", ["config/claims.yaml", "big", "falls_with_width"]),
+    ],
+)
+def test_a_mistake_in_the_configuration_stops_with_one_sentence(project, path, old, new, words):
+    with project.edited(path, old, new):
+        run = project.snakemake("--dry-run")
+    assert run.returncode != 0
+    assert "Traceback" not in run.stderr
+    assert all(word in run.stderr for word in words), run.stderr
+    assert "Building DAG" not in run.stderr
