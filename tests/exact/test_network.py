@@ -45,7 +45,7 @@ def test_the_quadrature_and_the_sampler_bin_alike():
 @pytest.mark.parametrize("windows", [[(-0.75, 1.25)], [(-0.25, 1.25), (-0.75, 0.5)]], ids=["one window", "two windows"])
 def test_replica_exchange_within_its_errors(exact, windows):
     settings = exchange_settings(
-        windows, explore=25_000, refine=25_000, production=100_000, walkers=8, factor=0.05, step_size=STEP_SIZE
+        windows, explore=25_000, refine=25_000, production=160_000, walkers=8, factor=0.05, step_size=STEP_SIZE
     )
     difference, error = [], []
     for seed in range(SEEDS):

@@ -16,7 +16,8 @@ CONFIGS = {path.relative_to(ROOT / "config").as_posix(): path for path in (ROOT 
 
 
 def schema_of(name: str) -> dict:
-    kind = {"experiments": "experiment", "scales": "scale"}.get(name.split("/")[0], "run")
+    kinds = {"experiments": "experiment", "scales": "scale", "claims.yaml": "claims"}
+    kind = kinds.get(name.split("/")[0], "run")
     return json.loads((ROOT / f"workflow/schemas/{kind}.schema.json").read_text())
 
 

@@ -109,6 +109,14 @@ class Observables(Section):
     ln_train_loss: Axis
 
 
+# What no number of a run depends on is left out of the settings that are tracked and stored: another replica or
+# another checkpoint interval leaves the runs there are as they are.
+Replicas = Annotated[
+    int, Field(ge=2, exclude=True, description="independent runs, which show whether the errors are honest")
+]
+CheckpointSeconds = Annotated[float, Field(gt=0, exclude=True, description="time between two checkpoints")]
+
+
 class StepSize(Section):
     """Adaptation of the proposal's half width sigma; it ends with the exploration stage."""
 
@@ -140,7 +148,7 @@ class ReplicaExchange(Section):
     """Replica-exchange Wang-Landau over overlapping windows in ln L (Vogel, Li, Wuest, Landau 2013)."""
 
     procedure: Literal["replica_exchange"]
-    replicas: Annotated[int, Field(ge=2)] = Field(description="independent runs; their spread gives the error")
+    replicas: Replicas
     walkers: Annotated[int, Field(ge=2)] = Field(description="walkers per window; one in each window form a ladder")
     windows: Annotated[list[tuple[float, float]], Field(min_length=1)] = Field(
         description="(lower, upper) edges in ln L, from high to low loss, each overlapping the next"
@@ -150,7 +158,7 @@ class ReplicaExchange(Section):
     factor: Positive = Field(description="ln of the modification factor while exploring")
     depth: Positive = Field(description="bins with an entropy further below the best of their column are not refined")
     step_size: StepSize
-    checkpoint_seconds: Positive = Field(description="time between two checkpoints")
+    checkpoint_seconds: CheckpointSeconds
 
     @model_validator(mode="after")
     def _windows_overlap(self) -> Self:
@@ -171,7 +179,7 @@ class Cycles(Section):
     """The published single-window procedure: cycles of moves, entropies of all instances averaged after each."""
 
     procedure: Literal["cycles"]
-    replicas: Annotated[int, Field(ge=2)]
+    replicas: Replicas
     instances: Annotated[int, Field(ge=2)] = Field(description="walkers, each with its own map between two merges")
     cycles: Count
     moves_per_cycle: Count
@@ -179,7 +187,7 @@ class Cycles(Section):
     factor_offset: Positive
     unequilibrated_factor: Positive = Field(description="increment while sigma still adapts")
     step_size: StepSize
-    checkpoint_seconds: Positive
+    checkpoint_seconds: CheckpointSeconds
 
 
 class Sampler(Section):
