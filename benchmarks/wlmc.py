@@ -1,5 +1,6 @@
 """Wang-Landau Monte Carlo moves per second on one core, and where the time goes."""
 
+import itertools
 import time
 
 import numpy as np
@@ -18,7 +19,10 @@ WIDTHS = (4, 6, 8, 12, 16)
 DEPTH = 12.0
 GRID = Grid(x_min=-4.0, bin_width=0.05, columns=100, rows=41)
 # window in ln L and the step that suits it: a single window for everything, and one of those of the desktop scale
-SETTINGS = {"ln L in [-4.0, 1.0], sigma 0.3": ((-4.0, 1.0), 0.3), "ln L in [-1.7, -0.6], sigma 0.25": ((-1.7, -0.6), 0.25)}
+SETTINGS = {
+    "ln L in [-4.0, 1.0], sigma 0.3": ((-4.0, 1.0), 0.3),
+    "ln L in [-1.7, -0.6], sigma 0.25": ((-1.7, -0.6), 0.25),
+}
 SPIRALS = SpiralData(
     kind="spirals",
     train_points_per_class=20,
@@ -33,7 +37,7 @@ SPIRALS = SpiralData(
 
 def network(width: int):
     sizes = [2, width, width, width, 2]
-    parameters = sum(a * b + b for a, b in zip(sizes, sizes[1:], strict=False))
+    parameters = sum(a * b + b for a, b in itertools.pairwise(sizes))
     return build_network(sizes, make_data(SPIRALS), np.full(parameters, 2 / np.sqrt(width)), GRID)
 
 

@@ -62,6 +62,17 @@ def stamp(
     return attributes | {name: _attribute(value) for name, value in sorted(extra.items())}
 
 
+def differences(stored: Any, wanted: Any, where: str = "") -> list[str]:
+    """Sentences 'key: stored there, wanted here' for every leaf that differs."""
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        return [
+            line
+            for key in sorted(stored.keys() | wanted.keys())
+            for line in differences(stored.get(key), wanted.get(key), f"{where}.{key}".lstrip("."))
+        ]
+    return [] if stored == wanted else [f"{where}: {stored} there, {wanted} here"]
+
+
 def _attribute(value: Any) -> Attribute:
     """The value if a netCDF attribute can hold it (numbers, texts, flat lists of one kind; no bool), else JSON text."""
     if isinstance(value, str | int | float) and not isinstance(value, bool):

@@ -1,9 +1,9 @@
 """The plain loop that speeds are compared with makes the very moves of the fast kernel."""
 
 import numpy as np
+
 from benchmarks.plain import plain
 from benchmarks.wlmc import Chain, network
-
 from entroscape.random import generator
 
 

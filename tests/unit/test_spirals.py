@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from entroscape.config.schema import SpiralData
-from entroscape.data.registry import make_data
 from entroscape.data.dataset import TaskData
+from entroscape.data.registry import make_data
 from entroscape.errors import FileError
 
 

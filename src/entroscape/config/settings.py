@@ -133,7 +133,7 @@ def variants(experiment: Experiment) -> dict[str, Variant]:
     """All landscapes of an experiment by name: each width, and the reference width by the published procedure."""
     model, sampler = experiment.model, experiment.sampler
     longer = sampler.main.moves.model_copy(update={"production": sampler.reference_production})
-    at = {width: sampler.main for width in model.widths}
+    at = dict.fromkeys(model.widths, sampler.main)
     at[model.reference_width] = sampler.main.model_copy(update={"moves": longer})
     found = {_trained(width): Variant(width=width, procedure=at[width]) for width in model.widths}
     published = Variant(width=model.reference_width, procedure=sampler.published)
@@ -147,7 +147,10 @@ def trained_variants(experiment: Experiment) -> dict[str, Variant]:
 
 
 def settings_for(verb: str, experiment: str, variant: str | None, scale: str, config_dir: Path = CONFIG_DIR) -> Any:
-    """The settings of one verb, such as TrainSettings, for one variant (None for prepare); raises ConfigError for a name that is unknown."""
+    """The settings of one verb, such as TrainSettings, for one variant (None for prepare).
+
+    Raises ConfigError for a name that is unknown.
+    """
     description = load_experiment(experiment, scale, config_dir)
     _check_known("verb", verb, ["prepare", *_MAKERS])
     if verb == "prepare":

@@ -10,6 +10,7 @@ import numpy as np
 
 from entroscape.errors import FileError
 from entroscape.files import atomically, read_bytes
+from entroscape.provenance import differences
 
 StateT = TypeVar("StateT")
 
@@ -52,7 +53,7 @@ def load(path: Path, state_class: type[StateT], identity: dict) -> StateT:
         written_by = plain.pop("identity")
     except Exception as problem:  # garbled bytes raise a dozen types, zlib.error and NotImplementedError among them
         raise _damaged(path, problem) from problem
-    differing = _differences(written_by, identity)
+    differing = differences(written_by, identity)
     if differing:
         raise FileError(
             f"checkpoint {path} belongs to another run ({'; '.join(differing[:3])}); delete it to start afresh, or "
@@ -75,14 +76,3 @@ def _generator(state: dict) -> np.random.Generator:
     bit_generator = getattr(np.random, state["bit_generator"])()
     bit_generator.state = state
     return np.random.Generator(bit_generator)
-
-
-def _differences(stored: Any, wanted: Any, where: str = "") -> list[str]:
-    """Sentences 'key: stored there, wanted here' for every leaf that differs."""
-    if isinstance(stored, dict) and isinstance(wanted, dict):
-        return [
-            line
-            for key in sorted(stored.keys() | wanted.keys())
-            for line in _differences(stored.get(key), wanted.get(key), f"{where}.{key}".lstrip("."))
-        ]
-    return [] if stored == wanted else [f"{where}: {stored} there, {wanted} here"]

@@ -13,7 +13,7 @@ from entroscape.digest import code_digest
 from entroscape.errors import FileError
 from entroscape.files import read_dataset, write_dataset
 from entroscape.landscape.merge import merge
-from entroscape.provenance import stamp
+from entroscape.provenance import differences, stamp
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +56,11 @@ def _checked(replica: xr.Dataset, path: Path, settings: MergeSettings) -> xr.Dat
         stored = json.loads(replica.attrs["settings"])
     except (KeyError, ValueError):
         stored = {}
-    for key, value in settings.sample.model_dump(mode="json").items():
-        if stored.get(key) != value:
-            raise FileError(
-                f"{path} was not sampled with the present settings ({key} is {stored.get(key)}, should be {value}): "
-                "delete it and run the rule that makes it again"
-            )
+    if wrong := differences(stored, settings.sample.model_dump(mode="json")):
+        raise FileError(
+            f"{path} was not sampled with the present settings ({'; '.join(wrong[:3])}): "
+            "delete it and run the rule that makes it again"
+        )
     return replica
 
 
