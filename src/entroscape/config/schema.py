@@ -5,6 +5,7 @@ the key it complains about (dotted where it lies deeper) and says what is allowe
 than radius_min = 5"; `entroscape.config.load` turns it into one that also names file, full key and value.
 """
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -144,21 +145,12 @@ class Stages(Section):
     production: Count
 
 
-class ReplicaExchange(Section):
-    """Replica-exchange Wang-Landau over overlapping windows in ln L (Vogel, Li, Wuest, Landau 2013)."""
+class Windowed(Section):
+    """Overlapping windows in ln L."""
 
-    procedure: Literal["replica_exchange"]
-    replicas: Replicas
-    walkers: Annotated[int, Field(ge=2)] = Field(description="walkers per window; one in each window form a ladder")
     windows: Annotated[list[tuple[float, float]], Field(min_length=1)] = Field(
-        description="(lower, upper) edges in ln L, from high to low loss, each overlapping the next"
+        description="[lower, upper] edges in ln L, from high to low loss, each overlapping the next"
     )
-    moves: Stages = Field(description="moves per walker")
-    moves_per_round: Count = Field(description="moves of a walker between two exchange attempts")
-    factor: Positive = Field(description="ln of the modification factor while exploring")
-    depth: Positive = Field(description="bins with an entropy further below the best of their column are not refined")
-    step_size: StepSize
-    checkpoint_seconds: CheckpointSeconds
 
     @model_validator(mode="after")
     def _windows_overlap(self) -> Self:
@@ -167,12 +159,35 @@ class ReplicaExchange(Section):
                 raise ValueError(
                     f"windows must be [lower, upper] pairs with lower < upper, but [{lower:g}, {upper:g}] is not"
                 )
-        for above, below in zip(self.windows, self.windows[1:], strict=False):
+        for above, below in pairwise(self.windows):
             if not below[0] < above[0] < below[1] < above[1]:
                 raise ValueError(
                     f"windows must run from high to low loss and overlap, but {list(above)} and {list(below)} do not"
                 )
         return self
+
+
+class ReplicaExchange(Windowed):
+    """Replica-exchange Wang-Landau over overlapping windows in ln L (Vogel, Li, Wuest, Landau 2013)."""
+
+    procedure: Literal["replica_exchange"]
+    replicas: Replicas
+    walkers: Annotated[int, Field(ge=2)] = Field(description="walkers per window; one in each window form a ladder")
+    moves: Stages = Field(description="moves per walker")
+    moves_per_round: Count = Field(description="moves of a walker between two exchange attempts")
+    factor: Positive = Field(description="ln of the modification factor while exploring")
+    depth: Positive = Field(description="bins with an entropy further below the best of their column are not refined")
+    step_size: StepSize
+    checkpoint_seconds: CheckpointSeconds
+
+
+class OtherWidths(Windowed):
+    """What replica exchange does differently at widths other than the reference.
+
+    Their maps serve the averages at low loss only, so they need not reach up to the losses of chance.
+    """
+
+    moves: Stages
 
 
 class Cycles(Section):
@@ -195,9 +210,7 @@ class Sampler(Section):
 
     kind: Literal["wlmc"]
     main: ReplicaExchange
-    reference_production: Count = Field(
-        description="production moves of each walker at the reference width, in place of main.moves.production"
-    )
+    other_widths: OtherWidths
     published: Cycles = Field(description="the published procedure, run on the reference width for comparison")
 
 
@@ -245,14 +258,15 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _windows_inside_axis(self) -> Self:
-        axis, windows = self.observables.ln_train_loss, self.sampler.main.windows
-        for edge in sorted({edge for window in windows for edge in window}):
-            bins = (edge - axis.min) / axis.bin_width
-            if not (axis.min <= edge <= axis.max) or abs(bins - round(bins)) > 1e-6:
-                raise ValueError(
-                    f"sampler.main.windows must have edges that are bin edges of observables.ln_train_loss "
-                    f"({axis.min:g} to {axis.max:g} in steps of {axis.bin_width:g}), but {edge:g} is not"
-                )
+        axis, sampler = self.observables.ln_train_loss, self.sampler
+        for key, windows in (("main", sampler.main.windows), ("other_widths", sampler.other_widths.windows)):
+            for edge in sorted({edge for window in windows for edge in window}):
+                bins = (edge - axis.min) / axis.bin_width
+                if not (axis.min <= edge <= axis.max) or abs(bins - round(bins)) > 1e-6:
+                    raise ValueError(
+                        f"sampler.{key}.windows must have edges that are bin edges of observables.ln_train_loss "
+                        f"({axis.min:g} to {axis.max:g} in steps of {axis.bin_width:g}), but {edge:g} is not"
+                    )
         return self
 
 

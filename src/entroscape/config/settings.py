@@ -132,10 +132,11 @@ def claims_settings(
 def variants(experiment: Experiment) -> dict[str, Variant]:
     """All landscapes of an experiment by name: each width, and the reference width by the published procedure."""
     model, sampler = experiment.model, experiment.sampler
-    longer = sampler.main.moves.model_copy(update={"production": sampler.reference_production})
-    at = dict.fromkeys(model.widths, sampler.main)
-    at[model.reference_width] = sampler.main.model_copy(update={"moves": longer})
-    found = {_trained(width): Variant(width=width, procedure=at[width]) for width in model.widths}
+    other = sampler.main.model_copy(update=dict(sampler.other_widths))
+    found = {
+        _trained(width): Variant(width=width, procedure=sampler.main if width == model.reference_width else other)
+        for width in model.widths
+    }
     published = Variant(width=model.reference_width, procedure=sampler.published)
     return found | {f"{_trained(model.reference_width)}-published": published}
 
