@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config", "notebooks", "profiles", "src", "workflow")
+PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "src", "workflow")
 SMOKE = Path("results/smoke")
 SAMPLED = {"merge_landscapes", "analyse_landscape", "judge_claims", "ea1", "ea5", "ea8", "write_index", "all"}
 
@@ -22,7 +22,7 @@ class Project:
         self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", "--config", "scale=smoke", *arguments]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--config", "scale=smoke"]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment, text=True, capture_output=True, check=False
         )

@@ -23,8 +23,8 @@ from entroscape.verbs.notebook import imported_modules
 # Jobs find `entroscape` beside the Python that runs Snakemake, whether or not its environment is active.
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
-# With --software-deployment-method conda, jobs run in an environment of this name: see envs/README.md.
-ENVIRONMENT = "entroscape"
+# What every rule uses. Jobs run in the environment of Snakemake itself, which has these very pins.
+ENVIRONMENT = "../../envs/entroscape.yaml"
 
 
 def checked(load, *args):

@@ -15,6 +15,8 @@ from scipy.special import logsumexp
 
 from entroscape.errors import SamplingError
 
+ACCURACY = 1e-6  # of each state's share of all visits, to which the offsets solve the equations
+
 
 def combine(
     histograms: np.ndarray, weights: np.ndarray, offsets: np.ndarray | None = None
@@ -99,4 +101,10 @@ def _solve(
         return ((np.diag(weighted.sum(axis=1)) - weighted @ share.T) / scale)[1:, 1:]
 
     found = minimize(lambda f: value(f)[:2], start[1:], jac=True, hess=curvature, method="trust-exact", tol=1e-10)
+    slope = np.abs(value(found.x)[1]).max()
+    if not slope < ACCURACY:
+        raise SamplingError(
+            f"the heights of the windows could not be determined (slope of the likelihood {slope:.1e}, should be below "
+            f"{ACCURACY:.0e}): their overlaps hold too few visits; let them overlap more, or sample longer"
+        )
     return np.append(0.0, found.x)

@@ -124,7 +124,7 @@ def run_slice(system, generator, entropy, ceiling, histogram, first, last, moves
 
     Accepts with min(1, exp(S_old - S_new)) (Wang and Landau 2001). Every move, also a rejected one, counts the bin
     the walker is in afterwards and raises its entropy by `factor`. With factor 0 (production) the map stays as it is
-    and bins without an entropy are closed.
+    and columns without an entropy are closed.
 
     Parameters
     ----------
