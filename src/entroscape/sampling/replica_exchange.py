@@ -68,13 +68,23 @@ class State:
 
 @dataclass(frozen=True)
 class Info:
-    """Diagnostics of the round just made."""
+    """Diagnostics of the round just made; what takes a look at the whole state is computed when it is asked for."""
 
     stage: str
     factor: float
     acceptance: np.ndarray  # [M] in this round
-    visited: np.ndarray  # [M] bins with an entropy
-    flatness: np.ndarray  # [M], see `flatness`
+    state: State
+    depth: float
+
+    @property
+    def visited(self) -> np.ndarray:
+        """Bins with an entropy, [M]."""
+        return np.isfinite(self.state.entropy).sum(axis=(1, 2))
+
+    @property
+    def flatness(self) -> np.ndarray:
+        """See `flatness`, [M]."""
+        return flatness(self.state, self.depth)
 
     def __str__(self) -> str:
         """One line for the log."""
@@ -156,13 +166,8 @@ def step(problem: Problem, state: State, pool: Executor) -> Info:
         _count_round_trips(problem, state, [report for report, _ in reports])
     _exchange(problem, state)
     state.steps += 1
-    return Info(
-        stage,
-        float(np.mean([factor for _, factor in reports])),
-        accepted / moves,
-        np.isfinite(state.entropy).sum(axis=(1, 2)),
-        flatness(state, problem.settings.depth),
-    )
+    factor = float(np.mean([factor for _, factor in reports]))
+    return Info(stage, factor, accepted / moves, state, problem.settings.depth)
 
 
 def flatness(state: State, depth: float) -> np.ndarray:
