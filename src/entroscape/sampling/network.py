@@ -296,37 +296,12 @@ def _measure(net):
 
 
 @njit_inlined
-def _propose(net, sigma, generator):
-    """Move one random parameter by sigma U(-1, 1)."""
-    p = net.movable[int(generator.random() * len(net.movable))]
-    net.move[0], net.undo[0] = p, net.coordinates[p]
-    moved = net.undo[0] + sigma * (2.0 * generator.random() - 1.0)
-    if abs(moved) > net.half_width[p]:
-        return kernel.OUTSIDE
-    net.coordinates[p] = moved
-    _propagate(
-        net.train_pre,
-        net.train_act,
-        net.coordinates,
-        net.sizes,
-        net.units,
-        net.weights,
-        net.biases,
-        net.front,
-        net.layer[p],
-        net.neuron[p],
-        net.source[p],
-        moved - net.undo[0],
-    )
-    return _column(net, 1 - net.front[len(net.sizes) - 1])
-
-
-@njit_inlined
-def _measure_proposal(net):
+def _follow_move(net, pre, act):
+    """Values of the points behind `pre` and `act` after the move that is proposed."""
     p = net.move[0]
     _propagate(
-        net.test_pre,
-        net.test_act,
+        pre,
+        act,
         net.coordinates,
         net.sizes,
         net.units,
@@ -338,6 +313,24 @@ def _measure_proposal(net):
         net.source[p],
         net.coordinates[p] - net.undo[0],
     )
+
+
+@njit_inlined
+def _propose(net, sigma, generator):
+    """Move one random parameter by sigma U(-1, 1)."""
+    p = net.movable[int(generator.random() * len(net.movable))]
+    net.move[0], net.undo[0] = p, net.coordinates[p]
+    moved = net.undo[0] + sigma * (2.0 * generator.random() - 1.0)
+    if abs(moved) > net.half_width[p]:
+        return kernel.OUTSIDE
+    net.coordinates[p] = moved
+    _follow_move(net, net.train_pre, net.train_act)
+    return _column(net, 1 - net.front[len(net.sizes) - 1])
+
+
+@njit_inlined
+def _measure_proposal(net):
+    _follow_move(net, net.test_pre, net.test_act)
     return _row(net, 1 - net.front[len(net.sizes) - 1])
 
 
