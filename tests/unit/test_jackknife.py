@@ -43,5 +43,5 @@ def test_fewer_than_two_units_tell_nothing(units):
 
 
 def test_interval_is_students():
-    assert jackknife.half_width(2.0, 8, 0.95) == pytest.approx(2.0 * 2.3646, rel=1e-4)
-    assert jackknife.half_width(1.0, 2, 0.95) == pytest.approx(12.706, rel=1e-4)
+    assert jackknife.half_width(2.0, 7, 0.95) == pytest.approx(2.0 * 2.3646, rel=1e-4)
+    assert jackknife.half_width(1.0, 1, 0.95) == pytest.approx(12.706, rel=1e-4)

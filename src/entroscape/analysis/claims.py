@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from entroscape.config.schema import Claim
 from entroscape.config.settings import ClaimsSettings
+from entroscape.landscape.jackknife import half_width
 
 COLUMNS = ["id", "case", "statement", "verdict", "value", "lower", "upper", "confidence", "scale", "where from"]
 
@@ -61,7 +61,7 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
         else:
             value, error, dof = slope(np.log2(known["width"]), known["value"].to_numpy(), known["error"].to_numpy())
             case, sign = f"slope per doubling of the width, {len(known)} widths", -1
-        half = error * student.ppf(0.5 + confidence / 2, dof) if dof > 0 else np.nan
+        half = half_width(error, dof, confidence)
         yield {
             "id": claim.id,
             "case": f"{case}, {baseline} SGD" if baseline else case,

@@ -57,16 +57,17 @@ def low_loss_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, se
     """
     entropy, left_out = maps = _maps(landscape)
     region = (grid.x_centres > settings.low_loss[0]) & (grid.x_centres < settings.low_loss[1])
-    rows = []
-    for quantity, function in functionals(grid.y_values, settings.generalising_accuracy).items():
-        known = region & np.isfinite(np.array([function(one) for one in (entropy, *left_out)])).all(axis=0)
+    rows, sampled = [], {}
+    read_off = functionals(grid.y_values, settings.generalising_accuracy)
+    for quantity, function in read_off.items():
+        sampled[quantity] = known = region & np.isfinite(np.array([function(one) for one in (entropy, *left_out)])).all(
+            axis=0
+        )
         value, error = _mean_over(known, function, maps)
         rows.append(_row(quantity, "", value, error, len(left_out), len(left_out) - 1, known, grid))
-    equilibrium = functionals(grid.y_values, settings.generalising_accuracy)["equilibrium"]
-    sampled = region & np.isfinite(np.array([equilibrium(one) for one in (entropy, *left_out)])).all(axis=0)
     for baseline, runs, _ in _baselines(training, grid):
-        matched = sampled & (np.isfinite(runs).sum(axis=0) >= trained.FEWEST_RUNS)
-        sample_value, sample_error = _mean_over(matched, equilibrium, maps)
+        matched = sampled["equilibrium"] & (np.isfinite(runs).sum(axis=0) >= trained.FEWEST_RUNS)
+        sample_value, sample_error = _mean_over(matched, read_off["equilibrium"], maps)
         runs = runs[np.isfinite(runs[:, matched]).any(axis=1)]
         value, error = np.nan, np.nan
         if matched.any():

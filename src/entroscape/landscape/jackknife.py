@@ -32,6 +32,6 @@ def of(
         return function(entropy), error(np.array([function(one) for one in left_out]))
 
 
-def half_width(standard_error: np.ndarray, units: int, confidence: float) -> np.ndarray:
-    """Half width of the two-sided interval: Student's t with units - 1 degrees of freedom."""
-    return standard_error * student.ppf(0.5 + confidence / 2, units - 1)
+def half_width(standard_error: Any, dof: Any, confidence: float) -> Any:
+    """Half width of the two-sided interval by Student's t, elementwise; nan where there is no degree of freedom."""
+    return standard_error * student.ppf(0.5 + confidence / 2, dof)

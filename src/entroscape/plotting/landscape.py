@@ -14,12 +14,11 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
 
 from entroscape.landscape.curves import column_entropy
-from entroscape.plotting.style import COLOURS, LABELS, MARKERS
+from entroscape.plotting.style import BASELINES, COLOURS, LABELS, MARKERS
 
 LOSS_LABEL = "training loss, ln $L_\\mathrm{train}$"
 ACCURACY_LABEL = "test accuracy $A_\\mathrm{test}$"
 COLOURMAP = "mako"  # of seaborn: perceptually uniform, readable without colour
-BASELINES = ("free", "box")
 NO_ERROR_LABEL = "no error estimate\n(< 2 independent units)"
 
 

@@ -33,6 +33,7 @@ COLOURS = {
     "faint": "#b5b5b5",
 }
 CLASS_COLOURS = ("#222222", _PALETTE[2])  # not those of the curves, which mean something else
+BASELINES = ("free", "box")  # the protocols of training, in the order they are drawn
 MARKERS = {"free": "s", "box": "o"}
 LABELS = {
     "equilibrium": "equilibrium ⟨A⟩",

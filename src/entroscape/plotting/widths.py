@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import t as student
 
 from entroscape.analysis.claims import slope
+from entroscape.landscape.jackknife import half_width
 from entroscape.plotting.imprint import Imprint
 from entroscape.plotting.style import (
+    BASELINES,
     COLOURS,
     DOUBLE,
     LABELS,
@@ -21,8 +22,6 @@ from entroscape.plotting.style import (
 )
 from entroscape.plotting.tables import with_error
 
-BASELINES = ("free", "box")
-
 
 def width_table(low_loss: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """What the figure draws: equilibrium, trained and advantage by width, with Student's t intervals.
@@ -31,7 +30,7 @@ def width_table(low_loss: pd.DataFrame, confidence: float) -> pd.DataFrame:
     low, high (ends of the interval at level `confidence`), lower, upper (edges in ln L of the region used).
     """
     table = low_loss[low_loss["quantity"].isin(["equilibrium", "trained", "advantage"])].copy()
-    half = table["error"] * student.ppf(0.5 + confidence / 2, table["dof"])
+    half = half_width(table["error"], table["dof"], confidence)
     table["low"], table["high"] = table["value"] - half, table["value"] + half
     columns = ["width", "quantity", "baseline", "value", "error", "units", "dof", "low", "high", "lower", "upper"]
     return table.sort_values(["quantity", "baseline", "width"], ignore_index=True)[columns]
