@@ -7,7 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.plain import plain
-from entroscape.config.schema import SpiralData
+from entroscape.config.data import SpiralData
 from entroscape.data.registry import make_data
 from entroscape.grid import Grid
 from entroscape.random import generator

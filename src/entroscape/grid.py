@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from entroscape.config.schema import Axis
+from entroscape.config.sampler import Axis
 
 MAP = ("ln_train_loss", "test_accuracy")  # dimensions of a map
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from entroscape import __version__
-from entroscape.config.schema import Section
+from entroscape.config.section import Section
 from entroscape.config.settings import settings_json
 
 PACKAGES = (

@@ -8,7 +8,7 @@ import quadrature
 from whole_runs import deviations, exchange_settings, landscape_of
 
 from entroscape import random
-from entroscape.config.schema import Cycles
+from entroscape.config.sampler import Cycles
 from entroscape.landscape.merge import merge
 from entroscape.sampling import cycles
 from entroscape.sampling.kernel import locate

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from entroscape import random
-from entroscape.config.schema import ReplicaExchange
+from entroscape.config.sampler import ReplicaExchange
 from entroscape.landscape.merge import merge
 from entroscape.sampling import replica_exchange
 

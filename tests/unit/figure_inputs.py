@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from entroscape.config.schema import SpiralData
+from entroscape.config.data import SpiralData
 from entroscape.data.dataset import TaskData
 from entroscape.data.spirals import make
 from entroscape.landscape import curves, jackknife

@@ -2,7 +2,7 @@
 
 import torch
 
-from entroscape.config.schema import SpiralData
+from entroscape.config.data import SpiralData
 from entroscape.config.settings import NetworkSettings
 from entroscape.data.registry import make_data
 from entroscape.models import make_network

@@ -7,7 +7,7 @@ import pytest
 from walkers import GRID, PARAMETERS, STEP_SIZE, box_states, build
 
 from entroscape import random
-from entroscape.config.schema import Cycles
+from entroscape.config.sampler import Cycles
 from entroscape.errors import SamplingError
 from entroscape.sampling import cycles
 

@@ -16,7 +16,7 @@ from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.figure import Figure
 from scipy.stats import t as student
 
-from entroscape.config.schema import Axis
+from entroscape.config.sampler import Axis
 from entroscape.grid import Grid
 from entroscape.landscape import convergence as numbers
 from entroscape.plotting import convergence, landscape, overview, spirals, style, tables, widths

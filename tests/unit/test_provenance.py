@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from entroscape.config.schema import Axis
+from entroscape.config.sampler import Axis
 from entroscape.config.settings import settings_json
 from entroscape.files import read_dataset, read_table, write_dataset, write_table
 from entroscape.provenance import stamp, versions

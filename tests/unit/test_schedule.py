@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from entroscape.config.schema import Stages
+from entroscape.config.sampler import Stages
 from entroscape.sampling.schedule import STRENGTH, Schedule
 
 SCHEDULE = Schedule(explore=3, refine=4, production=16, factor=0.01, blocks=8)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from spiral_task import DATA, generator, network, records
 
-from entroscape.config.schema import Axis
+from entroscape.config.sampler import Axis
 from entroscape.observables import ln_loss
 from entroscape.training.baselines import Points, Record, Runs
 from entroscape.training.seeds import ROUNDS, Seeds, best_runs, descend, hop, keep

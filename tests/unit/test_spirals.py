@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entroscape.config.schema import SpiralData
+from entroscape.config.data import SpiralData
 from entroscape.data.dataset import TaskData
 from entroscape.data.registry import make_data
 from entroscape.errors import FileError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entroscape.config.schema import StepSize
+from entroscape.config.sampler import StepSize
 from entroscape.sampling.step_size import adapt, equilibrated
 
 RULE = StepSize(initial=0.1, max=0.5, grow=1.25, shrink=0.5, acceptance_low=0.3, acceptance_high=0.7)

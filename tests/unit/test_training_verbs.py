@@ -5,8 +5,10 @@ import pytest
 import torch
 from spiral_task import DATA, network
 
-from entroscape.config.schema import Axis, Observables, Search, SpiralData
+from entroscape.config.data import SpiralData
+from entroscape.config.sampler import Axis, Observables
 from entroscape.config.settings import NetworkSettings, PrepareSettings, SearchSettings, TrainSettings
+from entroscape.config.training import Search
 from entroscape.errors import ConfigError
 from entroscape.files import read_dataset, read_table
 from entroscape.observables import accuracy, ln_loss

@@ -7,7 +7,7 @@ import numpy as np
 from spiral_task import DATA
 
 from entroscape import random
-from entroscape.config.schema import ReplicaExchange
+from entroscape.config.sampler import ReplicaExchange
 from entroscape.data.dataset import TaskData
 from entroscape.grid import Grid
 from entroscape.sampling import replica_exchange

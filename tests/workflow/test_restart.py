@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from entroscape.config.schema import SpiralData
+from entroscape.config.data import SpiralData
 from entroscape.config.settings import PrepareSettings, SampleSettings
 from entroscape.errors import FileError
 from entroscape.files import read_dataset, write_dataset

@@ -10,23 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from entroscape.config.data import SpiralData
 from entroscape.config.explain import nearest
 from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
-from entroscape.config.schema import (
-    Analysis,
-    Claim,
-    Count,
-    Cycles,
-    Experiment,
-    MLPModel,
-    Observables,
-    Positive,
-    Probability,
-    ReplicaExchange,
-    Search,
-    Section,
-    SpiralData,
-)
+from entroscape.config.model import MLPModel
+from entroscape.config.sampler import Cycles, Observables, ReplicaExchange
+from entroscape.config.schema import Analysis, Claim, Experiment
+from entroscape.config.section import Count, Positive, Probability, Section
+from entroscape.config.training import Search
 from entroscape.errors import ConfigError
 
 Procedure = Annotated[ReplicaExchange | Cycles, Field(discriminator="procedure")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from entroscape.config.schema import SpiralData
+from entroscape.config.data import SpiralData
 from entroscape.data import spirals
 from entroscape.data.dataset import TaskData
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from entroscape.config.schema import SpiralData
+from entroscape.config.data import SpiralData
 from entroscape.data.dataset import TaskData
 from entroscape.random import generator
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from entroscape.config.schema import Cycles
+from entroscape.config.sampler import Cycles
 from entroscape.errors import SamplingError
 from entroscape.grid import MAP, Grid
 from entroscape.sampling import kernel

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from entroscape.config.schema import ReplicaExchange
+from entroscape.config.sampler import ReplicaExchange
 from entroscape.errors import SamplingError
 from entroscape.grid import MAP, Grid
 from entroscape.sampling import kernel

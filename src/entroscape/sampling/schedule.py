@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from entroscape.config.schema import Stages
+from entroscape.config.sampler import Stages
 
 Stage = Literal["explore", "refine", "production"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from entroscape.config.schema import StepSize
+from entroscape.config.sampler import StepSize
 
 
 def adapt(sigma: np.ndarray, acceptance: np.ndarray, rule: StepSize) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from torch import Generator, Tensor
 
-from entroscape.config.schema import Axis
+from entroscape.config.sampler import Axis
 from entroscape.data.dataset import TaskData
 from entroscape.models import Network
 from entroscape.observables import ln_loss
