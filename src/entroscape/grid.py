@@ -1,4 +1,4 @@
-"""The bins of a landscape: equal bins in ln L_train; one bin per attainable value, or equal bins, in the test metric."""
+"""The bins of a landscape: equal bins in ln L_train, and attainable values or equal bins in the test metric."""
 
 from dataclasses import dataclass
 
