@@ -77,6 +77,28 @@ def code_of(*modules):
     return code_digest(*(f"entroscape.{module}" for module in modules))
 
 
+def data_module(wildcards):
+    """Module that makes the experiment's data: these modules have the names of their kinds."""
+    return f"data.{EXPERIMENTS[wildcards.experiment].data.kind}"
+
+
+def model_module(wildcards):
+    """Module of the experiment's network."""
+    return f"models.{EXPERIMENTS[wildcards.experiment].model.kind}"
+
+
+def sampler_module(wildcards):
+    """Module of the variant's sampling procedure."""
+    return f"sampling.{variant_of(wildcards).procedure.procedure}"
+
+
+def code_by_kind(verb, *modules):
+    """Param function: digest of a verb and of the modules it imports by kind, as `data_module` and others name them."""
+    return lambda wildcards: code_of(
+        f"verbs.{verb}", *(module(wildcards) for module in modules)
+    )
+
+
 def variant_of(wildcards):
     """The variant that the wildcards name."""
     return variants(EXPERIMENTS[wildcards.experiment])[wildcards.variant]
