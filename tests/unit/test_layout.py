@@ -42,6 +42,14 @@ def test_expand_gives_each_parameter_the_value_of_its_tensor():
     assert LAYOUT.expand([1.0, 2.0, 3.0]).tolist() == [1] * 6 + [2] * 2 + [3] * 8
 
 
-def test_box_half_width_is_factor_over_root_of_width():
-    half = box_half_width(2.0, 16, LAYOUT)
-    assert half.shape == (16,) and torch.all(half == 0.5)
+TENSORS = ParameterLayout(("conv.weight", "conv.bias", "linear.weight"), ((4, 2, 3, 3), (4,), (9, 5)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "counts"),
+    [("width", [16, 16, 16]), ("first_dimension", [4, 4, 9]), ("fan_out", [36, 4, 9])],
+)
+def test_box_half_width_is_factor_over_root_of_what_the_rule_counts(rule, counts):
+    half = box_half_width(rule, 3.0, 16, TENSORS)
+    assert half.dtype == torch.float64
+    assert torch.equal(half, TENSORS.expand([3 / count**0.5 for count in counts]))

@@ -6,17 +6,24 @@ from pydantic import Field, model_validator
 
 from entroscape.config.section import Count, Positive, Section
 
+BoxRule = Literal["width", "first_dimension", "fan_out"]
+Start = Literal["torch", "xavier", "normal"]
 
-class MLPModel(Section):
-    """Fully connected ReLU network with `depth` hidden layers of equal width."""
 
-    kind: Literal["mlp"]
-    depth: Count = Field(description="number of hidden layers")
-    widths: Annotated[list[Count], Field(min_length=1)] = Field(
-        description="neurons per hidden layer, one variant each"
-    )
+class _Model(Section):
+    """What networks of all kinds have; `widths` means something else for each."""
+
+    widths: Annotated[list[Count], Field(min_length=1)]
     reference_width: Count = Field(description="the width whose landscape is drawn, one of `widths`")
-    box_factor: Positive = Field(description="parameters are confined to +- box_factor / sqrt(width)")
+    box_rule: BoxRule = Field(
+        description="parameters are confined to +- box_factor / sqrt(n): n is the width, the first dimension of the"
+        " parameter's tensor, or its fan out, elements / second dimension (a bias's length, for both)"
+    )
+    box_factor: Positive = Field(description="size of the box, see box_rule")
+    start: Start = Field(
+        description="where training starts: as torch's own layers do, xavier (uniform, biases zero), or normal"
+        " (linear layers with deviation 0.01 and biases zero, convolutions as torch's)"
+    )
 
     @model_validator(mode="after")
     def _widths_usable(self) -> Self:
@@ -27,4 +34,32 @@ class MLPModel(Section):
         return self
 
 
-Model = MLPModel
+class MLPModel(_Model):
+    """Fully connected ReLU network with `depth` hidden layers of equal width."""
+
+    kind: Literal["mlp"]
+    depth: Count = Field(description="number of hidden layers")
+    widths: Annotated[list[Count], Field(min_length=1)] = Field(
+        description="neurons per hidden layer, one variant each"
+    )
+
+
+class CNNModel(_Model):
+    """Five 3 x 3 convolutions with ReLU, max-pool after the first, third and fifth, and a linear layer."""
+
+    kind: Literal["cnn"]
+    widths: Annotated[list[Count], Field(min_length=1)] = Field(
+        description="channels of each convolution, one variant each"
+    )
+
+
+class ResidualModel(_Model):
+    """Residual network with LayerNorm over channels: w channels, then blocks of w, 2 w, 2 w, 2 w channels."""
+
+    kind: Literal["residual"]
+    widths: Annotated[list[Count], Field(min_length=1)] = Field(
+        description="channels of the first block, one variant each"
+    )
+
+
+Model = Annotated[MLPModel | CNNModel | ResidualModel, Field(discriminator="kind")]

@@ -13,7 +13,7 @@ from pydantic import Field
 from entroscape.config.data import SpiralData
 from entroscape.config.explain import nearest
 from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
-from entroscape.config.model import MLPModel
+from entroscape.config.model import BoxRule, MLPModel, Model, Start
 from entroscape.config.sampler import Cycles, Observables, ReplicaExchange
 from entroscape.config.schema import Analysis, Claim, Experiment
 from entroscape.config.section import Count, Positive, Probability, Section
@@ -26,10 +26,12 @@ Procedure = Annotated[ReplicaExchange | Cycles, Field(discriminator="procedure")
 class NetworkSettings(Section):
     """The network of one variant."""
 
-    kind: Literal["mlp"] = "mlp"
-    depth: Count
+    kind: Literal["mlp", "cnn", "residual"] = "mlp"
+    depth: Count | None = Field(None, description="hidden layers of an mlp; the other kinds have a fixed depth")
     width: Count
+    box_rule: BoxRule = "width"
     box_factor: Positive
+    start: Start = "torch"
 
 
 class Variant(Section):
@@ -164,8 +166,15 @@ def _trained(width: int) -> str:
     return f"width-{width}"
 
 
-def _network(model: MLPModel, width: int) -> NetworkSettings:
-    return NetworkSettings(kind=model.kind, depth=model.depth, width=width, box_factor=model.box_factor)
+def _network(model: Model, width: int) -> NetworkSettings:
+    return NetworkSettings(
+        kind=model.kind,
+        depth=model.depth if isinstance(model, MLPModel) else None,
+        width=width,
+        box_rule=model.box_rule,
+        box_factor=model.box_factor,
+        start=model.start,
+    )
 
 
 def _search(description: Experiment, experiment: str, name: str, variant: Variant) -> SearchSettings:

@@ -8,6 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from entroscape.config.model import BoxRule
+
 
 @dataclass(frozen=True)
 class ParameterLayout:
@@ -51,9 +53,19 @@ class ParameterLayout:
         return torch.tensor(values, dtype=torch.float64).repeat_interleave(torch.tensor(self.counts))
 
 
-def box_half_width(factor: float, width: int, layout: ParameterLayout) -> Tensor:
-    """Half width[P] of the box that confines the parameters: factor / sqrt(width) for every one of them.
+def box_half_width(rule: BoxRule, factor: float, width: int, layout: ParameterLayout) -> Tensor:
+    """Half width[P] of the box that confines the parameters, factor / sqrt(n) with n by the rule.
 
-    arXiv:2503.13145 uses factor 2 for the spiral task.
+    "width": n is the network's width, for every parameter; arXiv:2503.13145 so confines its spiral task, factor 2.
+    "first_dimension": the first dimension of the parameter's tensor, a bias's being its length; house prices and
+    sentences, factor 3.
+    "fan_out": elements / second dimension of the tensor; images, factor 2. Tensors with one dimension are not spoken
+    of; here their second dimension counts as 1, so that n is their length.
     """
-    return torch.full((layout.size,), factor / math.sqrt(width), dtype=torch.float64)
+    if rule == "width":
+        counts = [width] * len(layout.shapes)
+    elif rule == "first_dimension":
+        counts = [shape[0] for shape in layout.shapes]
+    else:
+        counts = [math.prod(shape) // (shape[1] if len(shape) > 1 else 1) for shape in layout.shapes]
+    return layout.expand([factor / math.sqrt(n) for n in counts])

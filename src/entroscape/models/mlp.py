@@ -1,13 +1,26 @@
 """Fully connected ReLU networks as functions of a batch of parameter vectors."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from entroscape.config.settings import NetworkSettings
+from entroscape.errors import ConfigError
 from entroscape.models.layout import ParameterLayout
+from entroscape.models.network import Logits, unchanged
+
+
+def build(
+    settings: NetworkSettings, shape: tuple[int, ...], outputs: int
+) -> tuple[ParameterLayout, Logits, Callable[[Tensor], Tensor]]:
+    """Layout, logits and preparation of points for vectors of shape (D,); raises ConfigError for other points."""
+    if len(shape) != 1 or settings.depth is None:
+        raise ConfigError(f"model.kind mlp takes vectors, but the data's points have shape {shape}; take another kind")
+    layout = mlp_layout((*shape, *[settings.width] * settings.depth, outputs))
+    return layout, partial(mlp_logits, layout=layout), unchanged
 
 
 def mlp_layout(sizes: Sequence[int]) -> ParameterLayout:
@@ -29,9 +42,3 @@ def mlp_logits(theta: Tensor, x: Tensor, layout: ParameterLayout) -> Tensor:
             activity = activity.relu()
         activity = torch.baddbmm(bias.unsqueeze(2), weight, activity)
     return activity.mT
-
-
-def mlp_initial_scale(layout: ParameterLayout) -> Tensor:
-    """Half width[P] of the uniform start of `torch.nn.Linear`: 1 / sqrt(inputs of the layer), weights and biases."""
-    scales = [1 / math.sqrt(shape[1]) for shape in layout.shapes[::2]]
-    return layout.expand([scale for scale in scales for _ in ("weight", "bias")])
