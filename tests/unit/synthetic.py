@@ -2,7 +2,9 @@
 
 import numpy as np
 import xarray as xr
+from scipy.special import expit
 
+from entroscape.config.sampler import Axis
 from entroscape.grid import MAP, Grid
 
 GRID = Grid(x_min=-3.0, bin_width=0.25, columns=12, rows=6)
@@ -77,3 +79,78 @@ def cycles_run(entropy: np.ndarray, spread: np.ndarray | None = None) -> xr.Data
         GRID.coordinates,
         {"procedure": "cycles", "moves": 1},
     )
+
+
+# Runs of molecular dynamics, whose test metric is continuous.
+
+KINDS = {
+    "ln_test_loss": (Axis(min=-3, max=3, bin_width=0.1), lambda x: 0.5 + 0.3 * x + 0.15 * x**2, 0.35),
+    "smoothed_accuracy": (Axis(min=0, max=1, bin_width=0.02), lambda x: 0.55 - 0.08 * x, 0.06),
+    "smoothed_accuracy_logit": (Axis(min=-3, max=4, bin_width=0.125), lambda x: 0.2 - 0.55 * x, 0.5),
+}
+EPSILON = 1e-4
+EDGES = ((-1.5, 0.5), (-3.0, -1.0), (-4.0, -2.5))  # of windows
+
+
+def dynamics_grid(kind: str, bin_width: float = 0.1) -> Grid:
+    return Grid.continuous(Axis(min=-4, max=0.5, bin_width=bin_width), KINDS[kind][0], kind)
+
+
+def dynamics_entropy(grid: Grid) -> np.ndarray:
+    """ln g of a continuous metric: a ridge of Gaussian profile that falls steeply to low loss."""
+    _, centre, width = KINDS[grid.name]
+    x, y = np.meshgrid(grid.x_centres, grid.y_values, indexing="ij")
+    return 30 * np.minimum(x, 0) - 8 * np.maximum(x, 0) ** 2 - (y - centre(x)) ** 2 / (2 * width**2)
+
+
+def true_accuracy(grid: Grid) -> np.ndarray:
+    """Mean true accuracy of the states of each bin, [columns, rows]: not quite the smoothed one."""
+    smooth = expit(grid.y_values) if grid.name.endswith("logit") else grid.y_values
+    return np.clip(smooth + 0.03, 0, 1) + 0.0 * grid.x_centres[:, None]
+
+
+def dynamics_run(
+    random: np.random.Generator,
+    grid: Grid,
+    walkers: int = 4,
+    visits: int = 4000,
+    edges=EDGES,
+    noise: float = 0.2,
+    entropy: np.ndarray | None = None,
+) -> xr.Dataset:
+    """Dataset of one run of molecular dynamics: visits with weights between exp(-0.2) and exp(0.2).
+
+    `noise` is that of the frozen potential, and of a common error of each walker, as of one that has not got around.
+    """
+    truth = dynamics_entropy(grid) if entropy is None else entropy
+    windows = [grid.window(*pair) for pair in edges]
+    weights = np.full((len(windows), *truth.shape), -np.inf)
+    histogram = np.zeros((BLOCKS, len(windows), walkers, *truth.shape))
+    for m, (first, last) in enumerate(windows):
+        floor = truth[first:last].max(axis=1, keepdims=True) - 10
+        rough = np.maximum(truth[first:last], floor) + random.normal(0, noise, truth[first:last].shape)
+        weights[m, first:last] = rough + random.normal(0, 10)
+        for k in range(walkers):
+            stuck = truth + random.normal(0, noise / 4) * grid.x_centres[:, None]
+            for block in range(BLOCKS):
+                drawn = draw(random, weights[m], visits, stuck)
+                histogram[block, m, k] = drawn * np.exp(random.uniform(-0.2, 0.2, truth.shape))
+    dims = grid.dimensions
+    per_window = ("window", np.full(len(windows), 0.7))
+    variables = {
+        "histogram": (("block", "window", "walker", *dims), histogram),
+        "weight_entropy": (("window", *dims), weights),
+        "window_edges": (("window", "edge"), np.array(edges, dtype=float)),
+        "time_step": ("window", np.full(len(windows), 1e-3)),
+        "kinetic_temperature": (("window", "tensor"), np.full((len(windows), 2), 1.01)),
+        "acceptance": per_window,
+        "flatness": per_window,
+        "exchange_rate": ("overlap", np.full(len(windows) - 1, 0.3)),
+        "round_trips": ("configuration", np.ones(len(windows) * walkers, dtype=int)),
+    }
+    if grid.name.startswith("smoothed"):
+        variables["accuracy_sum"] = (
+            ("window", "walker", *dims),
+            histogram.sum(axis=0) * true_accuracy(grid),
+        )
+    return xr.Dataset(variables, grid.coordinates, {"procedure": "molecular_dynamics", "moves": 100_000})

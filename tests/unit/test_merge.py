@@ -2,7 +2,18 @@
 
 import numpy as np
 import pytest
-from synthetic import GRID, cycles_run, run, true_entropy, weights
+from synthetic import (
+    BLOCKS,
+    GRID,
+    cycles_run,
+    dynamics_entropy,
+    dynamics_grid,
+    dynamics_run,
+    run,
+    true_accuracy,
+    true_entropy,
+    weights,
+)
 
 from entroscape.errors import SamplingError
 from entroscape.landscape.merge import align, merge
@@ -174,3 +185,66 @@ def test_align_needs_a_common_bin():
 def test_every_overlap_of_several_windows_is_reported():
     merged = landscape(0, windows=[(8, 12), (5, 10), (0, 7)])
     assert merged.overlap_bins.to_numpy().tolist() == [np.isfinite(TRUTH[8:10]).sum(), np.isfinite(TRUTH[5:7]).sum()]
+
+
+def dynamics_landscape(kind, seed=0, replicas=2, **options):
+    random, grid = np.random.default_rng(seed), dynamics_grid(kind)
+    return merge([dynamics_run(random, grid, **options) for _ in range(replicas)]), grid
+
+
+@pytest.mark.parametrize("kind", ["ln_test_loss", "smoothed_accuracy"])
+def test_weighted_visits_give_the_known_density(kind):
+    """Molecular dynamics: float histograms, any test metric; deviations from the truth are as large as the errors."""
+    merged, grid = dynamics_landscape(kind, walkers=6)
+    assert merged["entropy"].dims == grid.dimensions
+    assert merged.attrs.get("procedure") is None and merged.sizes["unit"] == 12 and merged.sizes["block"] == BLOCKS
+    entropy, error = merged["entropy"].to_numpy(), merged["entropy_err"].to_numpy()
+    known = np.isfinite(error)
+    assert known.sum() > 500
+    difference = (entropy - dynamics_entropy(grid))[known]
+    assert np.median(np.abs(difference - difference.mean()) / error[known]) / 0.6745 < 1.5
+    np.testing.assert_array_equal(merged["visited"], merged["histogram"] > 0)
+    for name in ("time_step", "kinetic_temperature", "flatness", "round_trips", "exchange_rate"):
+        assert merged[name].dims[0] == "replica"
+    assert "sigma" not in merged
+    assert merged["entropy"].dtype == np.float64 and merged["entropy_left_out"].dtype == np.float32
+
+
+def test_true_accuracy_of_a_bin_is_that_of_its_states():
+    merged, grid = dynamics_landscape("smoothed_accuracy_logit", walkers=3)
+    visited = merged["visited"].to_numpy()
+    np.testing.assert_allclose(merged["accuracy"].to_numpy()[visited], true_accuracy(grid)[visited], atol=1e-6)
+    assert np.isnan(merged["accuracy"].to_numpy()[~visited]).all()
+    left_out = merged["accuracy_left_out"].to_numpy()
+    assert left_out.shape == (6, grid.columns, grid.rows)
+    np.testing.assert_array_equal(np.isfinite(left_out), np.isfinite(merged["entropy_left_out"].to_numpy()))
+
+
+def test_a_bin_of_one_ladder_is_missing_without_it_however_small_its_weight():
+    """Weighted visits leave no residue when a ladder is left out."""
+    random, grid = np.random.default_rng(1), dynamics_grid("ln_test_loss")
+    runs = [dynamics_run(random, grid, walkers=3) for _ in range(2)]
+    rare = tuple(np.argwhere(merge(runs)["histogram"].to_numpy() > 100)[0])
+    for one in runs:
+        one["histogram"].to_numpy()[:, :, :, rare[0], rare[1]] = 0.0
+    window = int(np.flatnonzero(np.isfinite(runs[0]["weight_entropy"].to_numpy()[:, rare[0], rare[1]]))[0])
+    runs[0]["histogram"].to_numpy()[0, window, 1, rare[0], rare[1]] = 0.37
+    merged = merge(runs)
+    assert merged["visited"].to_numpy()[rare]
+    assert np.isfinite(merged["entropy_left_out"].to_numpy()[:, rare[0], rare[1]]).tolist() == [
+        True,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_an_entropy_that_only_one_test_metric_has_is_not_merged_with_another():
+    random = np.random.default_rng(0)
+    one, other = (
+        dynamics_run(random, dynamics_grid(kind), walkers=2) for kind in ("ln_test_loss", "smoothed_accuracy")
+    )
+    with pytest.raises(SamplingError, match="different procedures or grids"):
+        merge([one, other])

@@ -6,18 +6,31 @@ import numpy as np
 import xarray as xr
 
 from entroscape.errors import SamplingError
-from entroscape.grid import MAP
+from entroscape.grid import dimensions
 from entroscape.landscape import jackknife
 from entroscape.landscape.reweight import combine
+
+# What each window of a run reports, as far as its procedure has it; the landscape keeps it per replica.
+REPORTS = (
+    "sigma",
+    "time_step",
+    "kinetic_temperature",
+    "acceptance",
+    "flatness",
+    "exchange_rate",
+    "round_trips",
+)
 
 
 def merge(replicas: list[xr.Dataset]) -> xr.Dataset:
     """Landscape of independent runs of one procedure on one grid.
 
-    entropy[ln_train_loss, test_accuracy] (largest bin 0; -inf where nothing was visited), its standard error
+    entropy[x, y] on the dimensions of the runs (largest bin 0; -inf where nothing was visited), its standard error
     entropy_err (nan where fewer than two independent units came by), histogram, visited; entropy_left_out[unit, ...],
     the maps without one unit, from which the error of anything read off the map follows (`jackknife.of`);
-    entropy_replica and entropy_replica_err[replica, ...], each run on its own.
+    entropy_replica and entropy_replica_err[replica, ...], each run on its own. Where the runs summed up the true test
+    accuracy of the states in each bin: accuracy, its mean (nan where not visited), and accuracy_left_out[unit, ...].
+    Maps of a continuous test metric, which have many more bins, are kept in single precision but for entropy itself.
 
     Raises
     ------
@@ -27,10 +40,10 @@ def merge(replicas: list[xr.Dataset]) -> xr.Dataset:
     first = replicas[0]
     for other in replicas[1:]:
         if other.attrs["procedure"] != first.attrs["procedure"] or not all(
-            other[axis].equals(first[axis]) for axis in MAP
+            axis in other.coords and other[axis].equals(first[axis]) for axis in dimensions(first)
         ):
             raise SamplingError("runs of different procedures or grids cannot be merged; sample them anew")
-    return _merge_exchange(replicas) if first.attrs["procedure"] == "replica_exchange" else _merge_cycles(replicas)
+    return _merge_cycles(replicas) if first.attrs["procedure"] == "cycles" else _merge_windows(replicas)
 
 
 def align(maps: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -50,6 +63,7 @@ def align(maps: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def _landscape(
+    dims: tuple[str, str],
     entropy: np.ndarray,
     left_out: np.ndarray,
     histogram: np.ndarray,
@@ -61,34 +75,80 @@ def _landscape(
     with np.errstate(invalid="ignore"):
         return xr.Dataset(
             {
-                "entropy": (MAP, entropy - top),
-                "entropy_err": (MAP, np.where(np.isfinite(entropy), jackknife.error(common), np.nan)),
-                "histogram": (MAP, histogram),
-                "visited": (MAP, np.isfinite(entropy)),
-                "entropy_left_out": (("unit", *MAP), common - top),
-                "entropy_replica": (("replica", *MAP), align(replica_maps, entropy) - top),
-                "entropy_replica_err": (("replica", *MAP), replica_errors),
+                "entropy": (dims, entropy - top),
+                "entropy_err": (dims, np.where(np.isfinite(entropy), jackknife.error(common), np.nan)),
+                "histogram": (dims, histogram),
+                "visited": (dims, np.isfinite(entropy)),
+                "entropy_left_out": (("unit", *dims), common - top),
+                "entropy_replica": (("replica", *dims), align(replica_maps, entropy) - top),
+                "entropy_replica_err": (("replica", *dims), replica_errors),
             }
         )
 
 
-def _merge_exchange(replicas: list[xr.Dataset]) -> xr.Dataset:
+def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
     """All windows and runs reweighted into one map; the units are the ladders, independent in production."""
-    histograms = np.array([replica["histogram"].to_numpy() for replica in replicas])  # [R, block, window, walker, ...]
+    dims = dimensions(replicas[0])
     weights = np.array([replica["weight_entropy"].to_numpy() for replica in replicas])  # [R, window, ...]
+    histograms = np.array([replica["histogram"].to_numpy() for replica in replicas])  # [R, block, window, walker, ...]
+    histograms = np.where(np.isfinite(weights)[:, None, :, None], histograms, 0)  # closed bins hold no sample
     visits = histograms.sum(axis=1).swapaxes(1, 2)  # [R, walker, window, ...]
     entropy, left_out, offsets = _estimate(visits, weights)
     alone = [_estimate(visits[[r]], weights[[r]]) for r in range(len(replicas))]
     errors = np.array([jackknife.error(align(maps, mean)) for mean, maps, _ in alone])
-    merged = _landscape(entropy, left_out, visits.sum(axis=(0, 1, 2)), np.array([mean for mean, _, _ in alone]), errors)
-    merged = merged.assign_coords({axis: replicas[0][axis] for axis in MAP})
+    pooled = visits.sum(axis=(0, 1, 2))
+    merged = _landscape(dims, entropy, left_out, pooled, np.array([mean for mean, _, _ in alone]), errors)
+    merged = merged.assign_coords({axis: replicas[0][axis] for axis in dims})
     cumulative = histograms.sum(axis=3).cumsum(axis=1).swapaxes(0, 1)  # [block, R, window, ...]
     until = np.array([combine(_states(so_far), _states(weights), offsets)[0] for so_far in cumulative])
-    merged["entropy_until"] = (("block", *MAP), align(until, merged["entropy"].to_numpy()))
+    merged["entropy_until"] = (("block", *dims), align(until, merged["entropy"].to_numpy()))
     merged["window_edges"] = replicas[0]["window_edges"]
-    for name in ("sigma", "acceptance", "flatness", "exchange_rate", "round_trips"):
-        merged[name] = xr.concat([replica[name] for replica in replicas], dim="replica")
-    return merged.merge(_overlaps(visits, weights))
+    for name in REPORTS:
+        if name in replicas[0]:
+            merged[name] = xr.concat([replica[name] for replica in replicas], dim="replica")
+    if "accuracy_sum" in replicas[0]:
+        merged = merged.merge(_accuracy(replicas, visits))
+    merged = merged.merge(_overlaps(visits, weights))
+    return merged if dims[1] == "test_accuracy" else _compact(merged)
+
+
+def _accuracy(replicas: list[xr.Dataset], visits: np.ndarray) -> xr.Dataset:
+    """Mean true accuracy of the states in each bin, all of them and without one ladder at a time; nan where none is.
+
+    Within a bin all windows and runs draw from the same states, so their sums are added as they are.
+    """
+    dims = dimensions(replicas[0])
+    sums = np.array(
+        [
+            replica["accuracy_sum"].where(np.isfinite(replica["weight_entropy"]), 0.0).sum("window").to_numpy()
+            for replica in replicas
+        ]
+    )  # [R, walker, ...]
+    counts = visits.sum(axis=2)
+    total, count = _without_each(sums), _without_each(counts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return xr.Dataset(
+            {
+                "accuracy": (dims, sums.sum(axis=(0, 1)) / counts.sum(axis=(0, 1))),
+                "accuracy_left_out": (("unit", *dims), total / count),
+            }
+        )
+
+
+def _without_each(sums: np.ndarray) -> np.ndarray:
+    """Sum over all ladders but one, [R, walker, ...] -> [units, ...]; sums anew, since subtracting leaves residues."""
+    units = sums.reshape(-1, *sums.shape[2:])
+    return np.array([np.delete(units, unit, axis=0).sum(axis=0) for unit in range(len(units))])
+
+
+def _compact(landscape: xr.Dataset) -> xr.Dataset:
+    """Single precision for all maps of floats but `entropy`."""
+    maps = [
+        name
+        for name, variable in landscape.data_vars.items()
+        if variable.dims[-2:] == landscape["entropy"].dims and variable.dtype == np.float64 and name != "entropy"
+    ]
+    return landscape.assign({name: landscape[name].astype(np.float32) for name in maps})
 
 
 def _states(array: np.ndarray) -> np.ndarray:
@@ -99,7 +159,8 @@ def _states(array: np.ndarray) -> np.ndarray:
 def _estimate(visits: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Map of all ladders, delete-one maps [units, ...] and offsets; visits [R, walker, window, columns, rows].
 
-    Without a single ladder nothing is left, so one ladder on its own has no delete-one map.
+    Without a single ladder nothing is left, so one ladder on its own has no delete-one map. Visits may be weighted
+    (float): then a bin counts as visited if anyone was there, whatever the weight.
     """
     replicas, walkers = visits.shape[:2]
     units = [(r, k) for r in range(replicas) for k in range(walkers)]
@@ -108,7 +169,7 @@ def _estimate(visits: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.n
     left_out = np.empty((len(units) if len(units) > 1 else 0, *entropy.shape))
     for one, (r, k) in zip(left_out, units, strict=False):
         rest = pooled.copy()
-        rest[r] -= visits[r, k]
+        rest[r] = np.delete(visits[r], k, axis=0).sum(axis=0)  # subtracting would leave residues of weighted visits
         one[:] = combine(_states(rest), _states(weights), offsets)[0]
     return entropy, left_out, offsets
 
@@ -148,9 +209,10 @@ def _merge_cycles(replicas: list[xr.Dataset]) -> xr.Dataset:
     left_out = np.array([_mean(np.delete(maps, r, axis=0)) for r in range(len(maps))])
     within = np.array([_instance_error(replica) for replica in replicas])
     histogram = np.sum([replica["histogram"].to_numpy() for replica in replicas], axis=0)
-    merged = _landscape(_mean(maps), left_out, histogram, maps, within)
-    merged["first_visit"] = (("replica", *MAP), np.array([replica["first_visit"] for replica in replicas]))
-    return merged.assign_coords({axis: replicas[0][axis] for axis in MAP})
+    dims = dimensions(replicas[0])
+    merged = _landscape(dims, _mean(maps), left_out, histogram, maps, within)
+    merged["first_visit"] = (("replica", *dims), np.array([replica["first_visit"] for replica in replicas]))
+    return merged.assign_coords({axis: replicas[0][axis] for axis in dims})
 
 
 def _mean(maps: np.ndarray) -> np.ndarray:

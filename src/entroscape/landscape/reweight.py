@@ -26,7 +26,7 @@ def combine(
     Parameters
     ----------
     histograms
-        int[states, columns, rows] visits H_s.
+        int[states, columns, rows] visits H_s, or float where visits are weighted.
     weights
         float[states, columns, rows], W_s; -inf where state s was not allowed to go.
     offsets

@@ -21,12 +21,14 @@ logger = logging.getLogger(__name__)
 def run(settings: MergeSettings, *, replicas: list[Path], timings: list[Path], output: Path) -> None:
     """Write the landscape of `replicas`.
 
-    `timings` are the benchmark files that Snakemake wrote beside them. Their seconds enter here, and not in the
-    replicas' files, which must have equal bytes whenever they are sampled anew.
+    `timings` are the benchmark files that Snakemake wrote beside them. Their seconds and peak memory enter here, and
+    not in the replicas' files, which must have equal bytes whenever they are sampled anew.
     """
     runs = [_checked(read_dataset(path), path, settings) for path in replicas]
     landscape = merge(runs)
     walkers = len(landscape["entropy_left_out"]) // len(runs)
+    spent = pd.concat([pd.read_csv(path, sep="\t", na_values="-") for path in timings], ignore_index=True)
+    memory = spent["max_rss"].max()
     attributes = stamp(
         json.loads(runs[0].attrs["settings"]),
         code_digest(__name__),
@@ -37,7 +39,8 @@ def run(settings: MergeSettings, *, replicas: list[Path], timings: list[Path], o
         walkers=walkers,
         replicas=len(runs),
         updates=sum(int(run.attrs["moves"]) * _walkers(run) for run in runs),
-        seconds=float(sum(pd.read_csv(path, sep="\t")["s"].sum() for path in timings)),
+        seconds=float(spent["s"].sum()),
+        **({"peak_memory_mb": float(memory)} if np.isfinite(memory) else {}),
         sampler_code_digest=runs[0].attrs["code_digest"],
     )
     write_dataset(landscape.assign_attrs(attributes), output)
