@@ -1,28 +1,54 @@
-"""Coordinates of the landscape as functions of the logits."""
+"""Coordinates of the landscape as functions of the logits.
+
+Targets tell the task: integers are labels (classification, logits[W, N, C]), floats are values to be predicted
+(regression, logits[W, N, 1]). All functions but the counts are differentiable.
+"""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 
-def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean softmax cross-entropy[W], natural log, of logits[W, N, C] for labels[N] or labels[W, N]."""
-    return cross_entropy(logits.mT, labels.expand(logits.shape[:2]), reduction="none").mean(1)
+def mean_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss[W] of logits[W, N, C] for targets[N] or targets[W, N].
+
+    Softmax cross-entropy (natural log) for labels, mean squared error for values.
+    """
+    if targets.is_floating_point():
+        return (logits.squeeze(2) - targets.to(logits.dtype)).square().mean(1)
+    return cross_entropy(logits.mT, targets.expand(logits.shape[:2]), reduction="none").mean(1)
 
 
-def ln_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """ln[W] of the mean cross-entropy; arguments as `mean_loss`. Differentiable; nan where logits are not finite."""
-    return mean_loss(logits, labels).log()
+def ln_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """ln[W] of the mean loss; arguments as `mean_loss`. nan where logits are not finite."""
+    return mean_loss(logits, targets).log()
+
+
+def margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logit of each point's own class minus the largest other one, [W, N]; above zero where the point is correct."""
+    index = labels.expand(logits.shape[:2]).unsqueeze(2)
+    own = logits.gather(2, index).squeeze(2)
+    return own - logits.scatter(2, index, -torch.inf).amax(2)
 
 
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
     """Number[W] of points whose own class has a logit strictly above every other; a tie is wrong, and so is nan."""
-    index = labels.expand(logits.shape[:2]).unsqueeze(2)
-    own = logits.gather(2, index).squeeze(2)
-    others = logits.scatter(2, index, -torch.inf).amax(2)
-    return (own > others).sum(1)
+    return (margins(logits, labels) > 0).sum(1)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Share[W] of correct points; arguments and rule as `correct`."""
     return correct(logits, labels).to(logits.dtype) / logits.shape[1]
+
+
+def smoothed_accuracy(logits: Tensor, labels: Tensor, slope: float) -> Tensor:
+    """Accuracy[W] with the step at margin 0 replaced by the sigmoid of slope * margin, so that it has a gradient.
+
+    arXiv:2503.13145 samples it in place of the accuracy (slope 5 and 7); the larger the slope, the closer the two.
+    """
+    return torch.sigmoid(slope * margins(logits, labels)).mean(1)
+
+
+def accuracy_logit(value: Tensor, epsilon: float) -> Tensor:
+    """ln((a + epsilon) / (1 - a + epsilon)) of accuracies a: spreads values near 0 and 1, finite at both."""
+    return ((value + epsilon) / (1 - value + epsilon)).log()

@@ -25,10 +25,46 @@ class Axis(Section):
         return self
 
 
+class TrueAccuracy(Section):
+    """Accuracy on the test points, one bin per attainable value; Monte Carlo only, since it has no gradient."""
+
+    kind: Literal["test_accuracy"]
+
+
+class LnTestLoss(Section):
+    """ln of the mean loss on the test points."""
+
+    kind: Literal["ln_test_loss"]
+    axis: Axis
+
+
+class SmoothedAccuracy(Section):
+    """Test accuracy with a sigmoid of each point's margin in place of the step at zero."""
+
+    kind: Literal["smoothed_accuracy"]
+    slope: Positive = Field(description="of the sigmoid's argument; the larger, the closer to the true accuracy")
+    axis: Axis
+
+
+class SmoothedAccuracyLogit(Section):
+    """Logit of the smoothed accuracy, which spreads the values near 0 and 1."""
+
+    kind: Literal["smoothed_accuracy_logit"]
+    slope: Positive = Field(description="of the sigmoid's argument; the larger, the closer to the true accuracy")
+    epsilon: Positive = Field(description="keeps the logit finite: ln((a + epsilon) / (1 - a + epsilon))")
+    axis: Axis
+
+
+TestCoordinate = Annotated[
+    TrueAccuracy | LnTestLoss | SmoothedAccuracy | SmoothedAccuracyLogit, Field(discriminator="kind")
+]
+
+
 class Observables(Section):
-    """Coordinates of the landscape; the test accuracy has one bin per attainable value."""
+    """Coordinates of the landscape: ln of the training loss, and how well the test points are predicted."""
 
     ln_train_loss: Axis
+    y: TestCoordinate
 
 
 # What no number of a run depends on is left out of the settings that are tracked and stored: another replica or
@@ -126,10 +162,112 @@ class Cycles(Section):
     checkpoint_seconds: CheckpointSeconds
 
 
-class Sampler(Section):
-    """How the landscapes are sampled."""
+class TimeStep(Section):
+    """Time step of the dynamics, one per window."""
+
+    initial: Positive
+    acceptance: Probability | None = Field(
+        description="while exploring, each window's step is adapted until a Metropolis test would accept this share of "
+        "the steps; null keeps the initial one"
+    )
+
+
+class Confinement(Section):
+    """Energy that keeps walkers where the map is known: stiffness * (excess beyond a window or the y axis)^2, in kT."""
+
+    x: Positive = Field(description="stiffness beyond a window's edges in ln L_train")
+    y: Positive = Field(description="stiffness beyond the y axis")
+
+
+class InverseTime(Section):
+    """Constant while exploring, then falling as 1/t (Belardinelli and Pereyra 2007)."""
+
+    kind: Literal["inverse_time"]
+
+
+class Published(Section):
+    """The published course: a linear rise, a plateau up to the end of exploring, then 1/(t - offset)."""
+
+    kind: Literal["published"]
+    rise: Count = Field(description="steps until the plateau is reached")
+    offset: Annotated[int, Field(ge=0)] = Field(description="steps; the factor falls as 1 / (steps done - offset)")
+
+
+DepositSchedule = Annotated[InverseTime | Published, Field(discriminator="kind")]
+
+
+class MolecularDynamics(Windowed):
+    """Wang-Landau molecular dynamics: walkers of a window share its map and feel its slopes (arXiv:2503.13145)."""
+
+    procedure: Literal["molecular_dynamics"]
+    replicas: Replicas
+    walkers: Annotated[int, Field(ge=2)] = Field(description="walkers per window; one in each window form a ladder")
+    steps: Stages = Field(description="steps per walker")
+    steps_per_round: Count = Field(description="steps of a walker between two exchange attempts")
+    integrator: Literal["first_order", "baoab", "hmc"] = Field(
+        description="first_order: the published step; baoab: second order, Langevin; hmc: leapfrog with Metropolis test"
+    )
+    leapfrog_steps: Count = Field(1, description="gradients per step, hmc only")
+    jitter: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="relative spread of the time step, hmc only")
+    time_step: TimeStep
+    friction: Positive = Field(description="of the Langevin thermostat, per unit of time; not used by hmc")
+    factor: Positive = Field(description="height of the deposit of a visit while exploring")
+    deposit_width: Positive = Field(description="standard deviation of the deposit in bins, cut at four of them")
+    schedule: DepositSchedule = Field(description="how the deposit's height changes")
+    depth: Positive = Field(description="bins with an entropy further below the best of their column are not flattened")
+    confinement: Confinement
+    precision: Literal["float32", "float64"] = Field("float32", description="of parameters and gradients")
+    checkpoint_seconds: CheckpointSeconds
+
+    @model_validator(mode="after")
+    def _round_fits(self) -> Self:
+        if self.steps_per_round > self.steps.production:
+            raise ValueError(f"steps_per_round must be at most steps.production = {self.steps.production}")
+        return self
+
+
+class OtherNetworks(Windowed):
+    """What molecular dynamics does differently at widths and train set sizes other than the reference."""
+
+    steps: Stages
+
+
+class Compared(Section):
+    """The same landscape by molecular dynamics, with and without a Metropolis test."""
+
+    y: TestCoordinate
+    wlmd: MolecularDynamics
+    wlhmc: MolecularDynamics
+
+
+class MonteCarloSampler(Section):
+    """Wang-Landau Monte Carlo, for small networks."""
 
     kind: Literal["wlmc"]
     main: ReplicaExchange
     other_widths: OtherWidths
     published: Cycles = Field(description="the published procedure, run on the reference width for comparison")
+    compared: Compared | None = Field(None, description="molecular dynamics on the reference width, for comparison")
+
+    def windows(self) -> list[tuple[str, list[tuple[float, float]]]]:
+        """The windows of each section that has some."""
+        compared = self.compared
+        others = {} if compared is None else {"compared.wlmd": compared.wlmd, "compared.wlhmc": compared.wlhmc}
+        sections = {"main": self.main, "other_widths": self.other_widths, **others}
+        return [(key, section.windows) for key, section in sections.items()]
+
+
+class MolecularDynamicsSampler(Section):
+    """Wang-Landau molecular dynamics, for networks of any size."""
+
+    kind: Literal["wlmd"]
+    main: MolecularDynamics
+    other_widths: OtherNetworks | None = Field(None, description="differences at other widths and train set sizes")
+
+    def windows(self) -> list[tuple[str, list[tuple[float, float]]]]:
+        """The windows of each section that has some."""
+        other = [("other_widths", self.other_widths.windows)] if self.other_widths else []
+        return [("main", self.main.windows), *other]
+
+
+Sampler = Annotated[MonteCarloSampler | MolecularDynamicsSampler, Field(discriminator="kind")]

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from entroscape.config.data import Data
 from entroscape.config.model import Model
 from entroscape.config.sampler import Observables, Sampler
-from entroscape.config.section import Probability, Section
+from entroscape.config.section import Count, Probability, Section
 from entroscape.config.training import Training
 
 
@@ -21,7 +21,9 @@ class Analysis(Section):
     """How curves and claims are read off a landscape."""
 
     low_loss: tuple[float, float] = Field(description="(lower, upper) edges in ln L of the claims' low-loss region")
-    generalising_accuracy: Probability = Field(description="test accuracy from which a state counts as generalising")
+    generalising: float = Field(
+        description="from where a state counts as generalising: test accuracies of at least this, or ln L_test up to it"
+    )
     confidence: Probability = Field(description="level of the claims' intervals")
 
     @model_validator(mode="after")
@@ -38,6 +40,9 @@ class Experiment(Section):
     title: str
     data: Data
     model: Model
+    train_points: list[Count] = Field(
+        [], description="smaller train sets, the first points of the whole one; the reference width learns each of them"
+    )
     training: Training
     observables: Observables
     sampler: Sampler
@@ -45,8 +50,8 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _batches_fit(self) -> Self:
-        points = 2 * self.data.train_points_per_class
-        if max(self.training.search.batch_sizes) > points:
+        points = self.data.train_points
+        if points is not None and max(self.training.search.batch_sizes) > points:
             raise ValueError(f"training.search.batch_sizes must be at most the {points} train points")
         return self
 
@@ -60,9 +65,16 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _generalising_fits(self) -> Self:
+        kind, threshold = self.observables.y.kind, self.analysis.generalising
+        if kind != "ln_test_loss" and not 0 < threshold < 1:
+            raise ValueError("analysis.generalising must be a test accuracy above 0 and below 1")
+        return self
+
+    @model_validator(mode="after")
     def _windows_inside_axis(self) -> Self:
-        axis, sampler = self.observables.ln_train_loss, self.sampler
-        for key, windows in (("main", sampler.main.windows), ("other_widths", sampler.other_widths.windows)):
+        axis = self.observables.ln_train_loss
+        for key, windows in self.sampler.windows():
             for edge in sorted({edge for window in windows for edge in window}):
                 bins = (edge - axis.min) / axis.bin_width
                 if not (axis.min <= edge <= axis.max) or abs(bins - round(bins)) > 1e-6:
@@ -70,6 +82,16 @@ class Experiment(Section):
                         f"sampler.{key}.windows must have edges that are bin edges of observables.ln_train_loss "
                         f"({axis.min:g} to {axis.max:g} in steps of {axis.bin_width:g}), but {edge:g} is not"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _coordinate_fits_sampler(self) -> Self:
+        kind, sampler = self.observables.y.kind, self.sampler.kind
+        if (sampler == "wlmc") != (kind == "test_accuracy"):
+            raise ValueError(
+                f"observables.y.kind must be test_accuracy with sampler.kind wlmc, and one that has a gradient with "
+                f"wlmd, but the sampler is {sampler}"
+            )
         return self
 
 
@@ -89,6 +111,9 @@ class Run(Section):
     experiments: Annotated[list[str], Field(min_length=1)]
 
 
+Baseline = Literal["free", "box", "adam free", "adam box"]
+
+
 class Claim(Section):
     """A published claim about one experiment, and the test that decides it in the low-loss region."""
 
@@ -96,7 +121,7 @@ class Claim(Section):
     statement: str = Field(description="what is claimed, in one sentence")
     experiment: str
     quantity: Literal["advantage", "volume_ratio"]
-    baselines: Annotated[list[Literal["free", "box"]], Field(min_length=1)] | None = Field(
+    baselines: Annotated[list[Baseline], Field(min_length=1)] | None = Field(
         None, description="baselines to compare with, one verdict each; leave out where none is involved"
     )
     test: Literal["positive", "falls_with_width"] = Field(
