@@ -1,14 +1,23 @@
-"""Which module makes which kind of data."""
+"""Data by kind. Each kind has a module of its own, imported on use: a change to one does not touch the others."""
 
-from collections.abc import Callable
+import importlib
+from pathlib import Path
 
-from entroscape.config.data import SpiralData
-from entroscape.data import spirals
+from entroscape.config.data import FileData, SpiralData
 from entroscape.data.dataset import TaskData
+from entroscape.data.sources import FOLDER
 
-MAKERS: dict[str, Callable[[SpiralData], TaskData]] = {"spirals": spirals.make}
+
+def data_module(kind: str) -> str:
+    """Name of the module that makes data of a kind."""
+    return f"entroscape.data.{kind}"
 
 
-def make_data(section: SpiralData) -> TaskData:
-    """Data of the section's kind; equal sections give equal arrays."""
-    return MAKERS[section.kind](section)
+def make_data(section: SpiralData | FileData, folder: Path = FOLDER) -> TaskData:
+    """Data of the section's kind, made from files in `folder`; equal sections give equal arrays.
+
+    Raises FileError for a file that is missing or not the right one, ConfigError for numbers that do not fit it.
+    """
+    module = importlib.import_module(data_module(section.kind))
+    data: TaskData = module.make(section, folder) if isinstance(section, FileData) else module.make(section)
+    return data
