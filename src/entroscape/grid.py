@@ -46,6 +46,17 @@ class Grid:
             x_axis.min, x_axis.bin_width, _bins(x_axis), _bins(y_axis), name, float(y_axis.min), float(y_axis.bin_width)
         )
 
+    @classmethod
+    def of_landscape(cls, landscape: xr.Dataset, x_axis: Axis) -> "Grid":
+        """Bins of a landscape that was sampled on `x_axis`; its y coordinate says what the rows are."""
+        name = dimensions(landscape)[1]
+        y = landscape[name].to_numpy()
+        if name == MAP[1]:
+            return cls.of(x_axis, len(y) - 1)
+        width = (y[-1] - y[0]) / (len(y) - 1)
+        y_min = float(np.round(y[0] - width / 2, 9))
+        return cls(x_axis.min, x_axis.bin_width, _bins(x_axis), len(y), name, y_min, float(np.round(width, 9)))
+
     @property
     def discrete(self) -> bool:
         """Whether rows are attainable values rather than bins."""

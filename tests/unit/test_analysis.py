@@ -1,16 +1,23 @@
 """From maps and baselines to advantages and verdicts, against direct computation."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from synthetic import EPSILON, KINDS, dynamics_entropy, dynamics_grid, dynamics_run, true_accuracy
 
 from entroscape.analysis import claims, curves, trained
-from entroscape.config.schema import Analysis
+from entroscape.config.sampler import Axis
+from entroscape.config.schema import Analysis, Claim
+from entroscape.config.settings import ClaimsSettings
 from entroscape.grid import MAP, Grid
+from entroscape.landscape.merge import merge
+from entroscape.landscape.metric import Metric, sign
 
 GRID = Grid(x_min=-2.0, bin_width=0.5, columns=4, rows=5)
-SETTINGS = Analysis(low_loss=(-2.0, -1.0), generalising_accuracy=0.75, confidence=0.95)
+SETTINGS = Analysis(low_loss=(-2.0, -1.0), generalising=0.75, confidence=0.95)
 
 
 def test_a_run_enters_a_column_once():
@@ -18,7 +25,7 @@ def test_a_run_enters_a_column_once():
         {"run": [0, 0, 0, 1, 1], "ln_train_loss": [-1.9, -1.8, -0.1, -1.7, np.nan], "test_accuracy": [1, 0, 0.5, 1, 0]}
     )
     np.testing.assert_array_equal(
-        trained.per_run(table, GRID), [[0.5, np.nan, np.nan, 0.5], [1.0, np.nan, np.nan, np.nan]]
+        trained.per_run(table, GRID, "test_accuracy"), [[0.5, np.nan, np.nan, 0.5], [1.0, np.nan, np.nan, np.nan]]
     )
 
 
@@ -66,18 +73,128 @@ def test_low_loss_averages_match_direct_computation():
     rng = np.random.default_rng(1)
     entropy = rng.normal(size=(4, 5))
     left_out = entropy + 0.01 * rng.normal(size=(6, 4, 5))
-    landscape = xr.Dataset({"entropy": (MAP, entropy), "entropy_left_out": (("unit", *MAP), left_out)})
+    landscape = xr.Dataset(
+        {
+            "entropy": (MAP, entropy),
+            "entropy_left_out": (("unit", *MAP), left_out),
+            "visited": (MAP, np.isfinite(entropy)),
+        }
+    )
     rows = [
-        {"protocol": protocol, "run": run, "ln_train_loss": x, "test_accuracy": accuracy, "inside": protocol == "box"}
-        for protocol, accuracy in (("free", 0.25), ("box", 0.5))
+        {
+            "optimizer": optimizer,
+            "protocol": protocol,
+            "run": run,
+            "ln_train_loss": x,
+            "test_accuracy": accuracy,
+            "inside": protocol == "box",
+        }
+        for optimizer, protocol, accuracy in (("sgd", "free", 0.25), ("sgd", "box", 0.5), ("adam", "free", 0.75))
         for run in range(6)
         for x in (-1.9, -1.2)
     ]
-    table = curves.low_loss_table(landscape, pd.DataFrame(rows), GRID, SETTINGS).set_index(["quantity", "baseline"])
+    table = curves.low_loss_table(landscape, pd.DataFrame(rows), GRID, SETTINGS)
+    assert set(table["metric"]) == {"test_accuracy"} and set(table["baseline"]) == {"", "free", "box", "adam free"}
+    table = table.set_index(["quantity", "baseline"])
     weight = np.exp(entropy[:2])
     equilibrium = ((weight @ GRID.y_values) / weight.sum(axis=1)).mean()
     assert table.loc[("equilibrium", ""), "value"] == pytest.approx(equilibrium)
     assert table.loc[("advantage", "free"), "value"] == pytest.approx(equilibrium - 0.25)
     assert table.loc[("advantage", "box"), "value"] == pytest.approx(equilibrium - 0.5)
+    assert table.loc[("advantage", "adam free"), "value"] == pytest.approx(equilibrium - 0.75)
     assert table.loc[("advantage", "box"), "error"] == pytest.approx(table.loc[("equilibrium", ""), "error"])
     assert set(table["columns"]) == {2} and set(table["lower"]) == {-2.0} and set(table["upper"]) == {-1.0}
+
+
+X_AXIS = Axis(min=-4, max=0.5, bin_width=0.1)
+
+
+def dynamics_task(kind: str) -> tuple[xr.Dataset, Grid, pd.DataFrame]:
+    """A landscape of known density, and runs whose metric is worse than the mean of the ridge by 0.1 in y."""
+    random, grid = np.random.default_rng(4), dynamics_grid(kind)
+    settings = json.dumps({"observables": {"y": {"kind": kind, "epsilon": EPSILON}}})
+    landscape = merge([dynamics_run(random, grid, walkers=4) for _ in range(2)]).assign_attrs(settings=settings)
+    run, x = np.divmod(np.arange(8 * grid.columns), grid.columns)
+    x = grid.x_centres[x]
+    worse = KINDS[kind][1](x) - 0.1 * sign(kind)
+    columns = {"optimizer": "sgd", "protocol": "box", "run": run, "ln_train_loss": x, "inside": True, kind: worse}
+    if kind != "ln_test_loss":
+        columns["test_accuracy"] = 0.5
+    return landscape, grid, pd.DataFrame(columns)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_equilibrium_of_every_metric_is_that_of_the_known_density(kind):
+    landscape, grid, training = dynamics_task(kind)
+    metric = Metric.of(landscape)
+    assert grid == Grid.of_landscape(landscape, X_AXIS)
+    table = curves.curve_table(landscape, training, grid, SETTINGS.model_copy(update={"low_loss": (-3.0, -2.0)}))
+    weight = np.exp(dynamics_entropy(grid) - dynamics_entropy(grid).max(axis=1, keepdims=True))
+    values = {kind: grid.y_values}
+    if kind != "ln_test_loss":
+        values["test_accuracy"] = true_accuracy(grid)
+    if kind == "smoothed_accuracy_logit":
+        values["smoothed_accuracy"] = metric.natural(grid.y_values)
+    assert set(table["metric"]) == set(values)
+    for name, value in values.items():
+        rows = table[(table["quantity"] == "equilibrium") & (table["metric"] == name)]
+        exact = (weight * value).sum(axis=1) / weight.sum(axis=1)
+        z = (rows["value"].to_numpy() - exact[np.isin(grid.x_centres, rows["ln_train_loss"])]) / rows["error"]
+        assert len(rows) == grid.columns and np.median(np.abs(z)) < 1.5
+    advantage = table[(table["quantity"] == "advantage") & (table["metric"] == kind)]
+    assert advantage["value"].median() == pytest.approx(0.1, abs=0.05), "positive: equilibrium is better"
+
+
+def test_loss_generalises_below_the_threshold_and_accuracy_above_it():
+    y = np.array([-1.0, 0.0, 1.0])
+    assert Metric("ln_test_loss").generalising(y, 0.0).tolist() == [True, True, False]
+    assert Metric("smoothed_accuracy").generalising(y, 0.0).tolist() == [False, True, True]
+    assert Metric("smoothed_accuracy_logit", EPSILON).generalising(y, 0.5).tolist() == [False, True, True]
+
+
+def test_logit_and_accuracy_are_inverse_to_each_other():
+    metric, accuracy = Metric("smoothed_accuracy_logit", 1e-3), np.linspace(0, 1, 11)
+    np.testing.assert_allclose(metric.natural(metric.coordinate(accuracy)), accuracy, atol=1e-12)
+    np.testing.assert_allclose(metric.coordinate(0.0), np.log(1e-3 / 1.001))
+
+
+def claims_settings(test: str = "positive") -> ClaimsSettings:
+    about = {"id": "EA-C9", "statement": "better", "experiment": "task", "quantity": "advantage", "figure": "x"}
+    claim = Claim(**about, baselines=["box"], test=test)
+    about = {"reference_width": {"task": 4}, "confidence": {"task": 0.95}, "low_loss": {"task": (-3.0, -2.0)}}
+    return ClaimsSettings(scale="smoke", claims=[claim], **about)
+
+
+def averages(widths=(4,), error=0.01, reached=-3.0, convergence="", **changes) -> pd.DataFrame:
+    row = {"experiment": "task", "quantity": "advantage", "metric": "test_accuracy", "baseline": "box", "value": 0.1}
+    row |= {"error": error, "dof": 7.0, "reached": reached, "convergence": convergence}
+    table = pd.DataFrame([row | {"width": width, "variant": f"width-{width}"} | changes for width in (*widths, 99)])
+    table = table[table["width"] < 99]
+    noise = table.assign(metric="smoothed_accuracy", value=-5.0), table.assign(variant="width-4-wlmd", value=-5.0)
+    return pd.concat([table, *noise], ignore_index=True)
+
+
+def test_claims_are_about_the_judged_metric_of_the_plain_variants():
+    (row,) = claims.judge(claims_settings(), averages()).to_dict("records")
+    assert (row["verdict"], row["value"], row["remark"]) == ("supported", 0.1, "")
+    assert row["case"] == "width 4, box SGD" and row["where from"] == "x; advantage of width-4"
+
+
+def test_a_map_that_ends_too_early_leaves_a_claim_undecided_and_says_so():
+    (row,) = claims.judge(claims_settings(), averages(error=np.nan, value=np.nan, reached=-1.5)).to_dict("records")
+    assert row["verdict"] == "undecided"
+    assert row["remark"] == "the map ends at ln L = −1.5, above the low-loss region, which begins at −2"
+    (row,) = claims.judge(claims_settings(), averages(error=np.nan, value=np.nan)).to_dict("records")
+    assert row["verdict"] == "undecided" and "too few trained runs" in row["remark"]
+    (row,) = claims.judge(claims_settings(), averages(widths=())).to_dict("records")
+    assert row["verdict"] == "undecided" and row["remark"].startswith("no landscape")
+
+
+def test_maps_behind_a_verdict_that_have_not_converged_are_named():
+    (row,) = claims.judge(claims_settings(), averages(convergence="not converged: noise")).to_dict("records")
+    assert row["verdict"] == "supported" and row["remark"] == "not converged: noise"
+    table = averages((4, 8, 16), convergence="not converged: noise")
+    (row,) = claims.judge(claims_settings("falls_with_width"), table).to_dict("records")
+    assert row["remark"] == "not converged: width-4, width-8, width-16"
+    (row,) = claims.judge(claims_settings("falls_with_width"), averages((4, 8))).to_dict("records")
+    assert row["verdict"] == "undecided" and row["remark"] == "a slope needs 3 widths"

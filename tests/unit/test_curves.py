@@ -54,14 +54,18 @@ def test_column_entropy_is_the_logarithm_of_the_whole_column():
 
 
 def test_volume_ratio():
-    ratio = curves.volume_ratio(MAP, Y, 0.75)
+    ratio = curves.volume_ratio(MAP, Y >= 0.75)
     assert ratio[0] == pytest.approx(np.log((np.exp(1.5) + np.exp(-1)) / (1 + np.exp(1) + np.exp(2))))
     assert ratio[1] == pytest.approx(0.5)
     assert np.isnan(ratio[2])
     assert ratio[3] == NONE, "none generalises"
-    assert curves.volume_ratio(MAP, Y, 0.5)[3] == np.inf, "all do; a value on the threshold counts as above"
+    assert curves.volume_ratio(MAP, Y >= 0.5)[3] == np.inf, "all do"
     assert ratio[4] == pytest.approx(ratio[0])
 
 
-def test_a_threshold_between_attainable_values_takes_the_next_one():
-    np.testing.assert_array_equal(curves.volume_ratio(MAP, Y, 0.74999999), curves.volume_ratio(MAP, Y, 0.6))
+def test_values_of_bins_count_where_they_were_visited():
+    """The metric may differ from bin to bin; bins that were not visited have none."""
+    values = np.where(np.isfinite(MAP), Y + 0.1 * np.arange(5)[:, None], np.nan)
+    assert curves.equilibrium(MAP, values)[3] == pytest.approx(0.8)
+    np.testing.assert_allclose(curves.equilibrium(MAP, values)[[0, 4]], curves.equilibrium(MAP, Y)[[0, 4]] + [0, 0.4])
+    np.testing.assert_allclose(curves.maximum_entropy(MAP, values), [0.5, 0.85, np.nan, 0.8, 0.9])

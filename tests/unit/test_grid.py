@@ -34,3 +34,11 @@ def test_coordinates_name_the_dimensions_of_a_dataset():
         shape = [1] * (len(dims) - 2) + [grid.columns, grid.rows]
         dataset = xr.Dataset({name: (dims, np.zeros(shape))}, grid.coordinates)
         assert dimensions(dataset) == ("ln_train_loss", "smoothed_accuracy")
+
+
+@pytest.mark.parametrize(
+    "grid", [Grid.of(X_AXIS, 40), Grid.continuous(X_AXIS, Axis(min=-2, max=2.5, bin_width=0.15), "ln_test_loss")]
+)
+def test_grid_of_a_landscape_is_that_it_was_sampled_on(grid):
+    landscape = xr.Dataset({"entropy": (grid.dimensions, np.zeros((grid.columns, grid.rows)))}, grid.coordinates)
+    assert Grid.of_landscape(landscape, X_AXIS) == grid

@@ -106,9 +106,7 @@ def variant_of(wildcards):
 
 def trained(wildcards):
     """Name of the variant whose baselines belong to this one: training does not depend on the sampler."""
-    known = trained_variants(EXPERIMENTS[wildcards.experiment])
-    width = variant_of(wildcards).width
-    return next(name for name, variant in known.items() if variant.width == width)
+    return variant_of(wildcards).name
 
 
 def replicas(pattern):

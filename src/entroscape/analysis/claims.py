@@ -8,8 +8,22 @@ import pandas as pd
 from entroscape.config.schema import Claim
 from entroscape.config.settings import ClaimsSettings
 from entroscape.landscape.jackknife import half_width
+from entroscape.landscape.metric import JUDGED
 
-COLUMNS = ["id", "case", "statement", "verdict", "value", "lower", "upper", "confidence", "scale", "where from"]
+COLUMNS = [
+    "id",
+    "case",
+    "statement",
+    "verdict",
+    "value",
+    "lower",
+    "upper",
+    "confidence",
+    "scale",
+    "where from",
+    "remark",
+]
+BASELINE_NAMES = {"free": "free SGD", "box": "box SGD", "adam free": "free Adam", "adam box": "box Adam"}
 
 
 def judge(settings: ClaimsSettings, low_loss: pd.DataFrame) -> pd.DataFrame:
@@ -49,22 +63,28 @@ def slope(x: np.ndarray, value: np.ndarray, error: np.ndarray) -> tuple[float, f
 
 def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Iterator[dict]:
     confidence = settings.confidence[claim.experiment]
-    table = low_loss[(low_loss["experiment"] == claim.experiment) & (low_loss["quantity"] == claim.quantity)]
+    widths = "width-" + low_loss["width"].astype(str)  # variants of another sampler or training set do not count
+    table = low_loss[(low_loss["experiment"] == claim.experiment) & (low_loss["variant"] == widths)]
+    table = table[(table["quantity"] == claim.quantity)]
+    if claim.quantity == "advantage":
+        table = table[table["metric"].isin(JUDGED)]
     baselines: Sequence[str] = claim.baselines or [""]
     for baseline in baselines:
-        known = table[(table["baseline"] == baseline) & np.isfinite(table["error"])]
+        rows = table[table["baseline"] == baseline]
         if claim.test == "positive":
             reference = settings.reference_width[claim.experiment]
-            known = known[known["width"] == reference]
+            rows = rows[rows["width"] == reference]
+            known = rows[np.isfinite(rows["error"])]
             value, error, dof = next(known[["value", "error", "dof"]].itertuples(index=False), (np.nan, np.nan, 0))
             case, sign = f"width {reference}", 1
         else:
+            known = rows[np.isfinite(rows["error"])]
             value, error, dof = slope(np.log2(known["width"]), known["value"].to_numpy(), known["error"].to_numpy())
             case, sign = f"slope per doubling of the width, {len(known)} widths", -1
         half = half_width(error, dof, confidence)
         yield {
             "id": claim.id,
-            "case": f"{case}, {baseline} SGD" if baseline else case,
+            "case": f"{case}, {BASELINE_NAMES[baseline]}" if baseline else case,
             "statement": claim.statement,
             "verdict": verdict(value - half, value + half, sign),
             "value": value,
@@ -73,4 +93,39 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
             "confidence": confidence,
             "scale": settings.scale,
             "where from": f"{claim.figure}; {claim.quantity} of {', '.join(sorted(known['variant']))}",
+            "remark": remark(rows, len(known), claim, settings.low_loss[claim.experiment]),
         }
+
+
+def remark(rows: pd.DataFrame, known: int, claim: Claim, low_loss: tuple[float, float]) -> str:
+    """Why a claim cannot be judged, and which of the maps behind a verdict have not converged; "" if all is well.
+
+    `rows` are those that the claim asks for, of which `known` have a value with an error.
+    """
+    needed = 1 if claim.test == "positive" else 3
+    unconverged = rows[rows["convergence"] != ""].drop_duplicates("variant")
+    parts = []
+    if known < needed:
+        parts.append(_reason(rows, claim, low_loss))
+        if needed > 1:
+            parts.append(f"a slope needs {needed} widths")
+    if claim.test == "positive":
+        parts += list(unconverged["convergence"].astype(str))
+    elif len(unconverged):
+        parts.append(f"not converged: {', '.join(unconverged['variant'])}")
+    return "; ".join(part for part in parts if part)
+
+
+def _reason(rows: pd.DataFrame, claim: Claim, low_loss: tuple[float, float]) -> str:
+    """Why there is no value, or none with an error."""
+    if rows.empty:
+        return "no landscape or no training of this kind"
+    without = rows[~np.isfinite(rows["error"])]
+    short = without[without["reached"] >= low_loss[1]]
+    if len(short):
+        ends = f"{short['reached'].min():g}".replace("-", "−")
+        upper = f"{low_loss[1]:g}".replace("-", "−")
+        return f"the map ends at ln L = {ends}, above the low-loss region, which begins at {upper}"
+    if claim.quantity == "advantage":
+        return "too few trained runs or sampled states in the low-loss region" if len(without) else ""
+    return "only states of one kind were sampled in the low-loss region" if len(without) else ""

@@ -1,10 +1,12 @@
 """Equilibrium, maximum-entropy and trained curves of one landscape, and how far they lie apart.
 
-Tables are tidy: one row per quantity, baseline and column of the landscape. `units` counts the independent units
-(ladders or runs) behind an error, `dof` the degrees of freedom of its Student's t.
+Tables are tidy: one row per quantity, metric, baseline and column of the landscape. `metric` is what the value is a
+value of: the coordinate y of the map, or the judged metric where that is another one, the true test accuracy
+(`entroscape.landscape.metric`). `units` counts the independent units (ladders or runs) behind an error, `dof` the
+degrees of freedom of its Student's t.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,37 +16,61 @@ import xarray as xr
 from entroscape.analysis import trained
 from entroscape.config.schema import Analysis
 from entroscape.grid import Grid
-from entroscape.landscape import curves, jackknife
+from entroscape.landscape import convergence, curves, jackknife
+from entroscape.landscape.metric import ACCURACY, LOGIT, SMOOTH, Metric, maps, sign
 
-BASELINES = ("free", "box")
+BASELINES = {  # name: (optimizer, protocol)
+    "free": ("sgd", "free"),
+    "box": ("sgd", "box"),
+    "adam free": ("adam", "free"),
+    "adam box": ("adam", "box"),
+}
 Functional = Callable[[np.ndarray], np.ndarray]
 
 
-def functionals(y_values: np.ndarray, threshold: float) -> dict[str, Functional]:
-    """Quantities read off a map [columns, rows] alone, each giving [columns]."""
-    return {
-        "equilibrium": lambda entropy: curves.equilibrium(entropy, y_values),
-        "maximum_entropy": lambda entropy: curves.maximum_entropy(entropy, y_values),
-        "volume_ratio": lambda entropy: curves.volume_ratio(entropy, y_values, threshold),
-    }
+def functionals(landscape: xr.Dataset, grid: Grid, threshold: float) -> dict[tuple[str, str], Functional]:
+    """Quantities read off a landscape alone, by (quantity, metric).
+
+    Each takes maps[k, columns, rows] as `maps` gives them, and gives [columns].
+    """
+    metric, y = Metric.of(landscape), grid.y_values
+    values: dict[str, Functional] = {metric.name: lambda maps: y}
+    if metric.name == LOGIT:
+        values[SMOOTH] = lambda maps: metric.natural(y)
+    if "accuracy" in landscape:
+        values[ACCURACY] = lambda maps: maps[1]
+    found: dict[tuple[str, str], Functional] = {}
+    for name, value in values.items():
+        found["equilibrium", name] = _of(curves.equilibrium, value)
+        found["maximum_entropy", name] = _of(curves.maximum_entropy, value)
+    generalising = metric.generalising(y, threshold)
+    found["volume_ratio", metric.name] = lambda maps: curves.volume_ratio(maps[0], generalising)
+    return found
+
+
+def _of(curve: Callable[[np.ndarray, np.ndarray], np.ndarray], value: Functional) -> Functional:
+    """A curve of the metric whose value in each row or bin is a function of the maps."""
+    return lambda maps: curve(maps[0], value(maps))
 
 
 def curve_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, settings: Analysis) -> pd.DataFrame:
-    """All curves: columns quantity, baseline, ln_train_loss, value, error, units, dof, inside.
+    """All curves: columns quantity, metric, baseline, ln_train_loss, value, error, units, dof, inside.
 
-    `advantage` is the equilibrium minus the trained mean at the same loss; `inside` the share of trained states that
-    lie in the sampler's box.
+    `advantage` is how much better the equilibrium is than the trained mean at the same loss, positive where it is
+    better whatever the metric; `inside` the share of trained states that lie in the sampler's box.
     """
-    maps = _maps(landscape)
+    sampled = maps(landscape)
+    units = len(sampled[1])
     read_off = {}
-    for quantity, function in functionals(grid.y_values, settings.generalising_accuracy).items():
-        value, error = jackknife.of(function, *maps)
-        read_off[quantity] = _frame(quantity, "", grid, value, error, len(maps[1]), len(maps[1]) - 1)
+    for (quantity, metric), function in functionals(landscape, grid, settings.generalising).items():
+        value, error = jackknife.of(function, *sampled)
+        read_off[quantity, metric] = _frame(quantity, metric, "", grid, value, error, units, units - 1)
     frames = list(read_off.values())
-    for baseline, runs, inside in _baselines(training, grid):
-        value, error, count = trained.mean_and_error(runs)
-        reached = _frame("trained", baseline, grid, value, error, count, count - 1, inside)
-        frames += [reached, _difference(read_off["equilibrium"], reached)]
+    for metric in metrics(read_off):
+        for baseline, runs, inside in _baselines(training, grid, Metric.of(landscape), metric):
+            value, error, count = trained.mean_and_error(runs)
+            reached = _frame("trained", metric, baseline, grid, value, error, count, count - 1, inside)
+            frames += [reached, _difference(read_off["equilibrium", metric], reached, metric)]
     table = pd.concat(frames, ignore_index=True)
     return table[np.isfinite(table["value"])].reset_index(drop=True)
 
@@ -52,32 +78,43 @@ def curve_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, setti
 def low_loss_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, settings: Analysis) -> pd.DataFrame:
     """The same quantities averaged over the columns of the low-loss region, each column counting equally.
 
-    Columns quantity, baseline, value, error, units, dof, lower, upper, columns: `lower` and `upper` are the edges of
-    the region really used, where both the landscape and, for trained and advantage, enough runs are known.
+    Columns quantity, metric, baseline, value, error, units, dof, lower, upper, columns, reached, convergence: `lower`
+    and `upper` are the edges of the region really used, where both the landscape and, for trained and advantage,
+    enough runs are known; `reached` is the lower end of the map and `convergence` what is wrong with it, "" if nothing.
     """
-    entropy, left_out = maps = _maps(landscape)
+    whole, left_out = sampled = maps(landscape)
     region = (grid.x_centres > settings.low_loss[0]) & (grid.x_centres < settings.low_loss[1])
-    rows, sampled = [], {}
-    read_off = functionals(grid.y_values, settings.generalising_accuracy)
-    for quantity, function in read_off.items():
-        sampled[quantity] = known = region & np.isfinite(np.array([function(one) for one in (entropy, *left_out)])).all(
-            axis=0
-        )
-        value, error = _mean_over(known, function, maps)
-        rows.append(_row(quantity, "", value, error, len(left_out), len(left_out) - 1, known, grid))
-    for baseline, runs, _ in _baselines(training, grid):
-        matched = sampled["equilibrium"] & (np.isfinite(runs).sum(axis=0) >= trained.FEWEST_RUNS)
-        sample_value, sample_error = _mean_over(matched, read_off["equilibrium"], maps)
-        runs = runs[np.isfinite(runs[:, matched]).any(axis=1)]
-        value, error = np.nan, np.nan
-        if matched.any():
-            value = np.nanmean(runs[:, matched], axis=0).mean()
-            error = float(jackknife.error(trained.left_out_means(runs[:, matched])))
-        dof = len(runs) - 1, len(left_out) - 1
-        rows.append(_row("trained", baseline, value, error, len(runs), dof[0], matched, grid))
-        both = np.hypot(sample_error, error), effective_dof((error, sample_error), dof)
-        rows.append(_row("advantage", baseline, sample_value - value, both[0], len(left_out), both[1], matched, grid))
-    return pd.DataFrame(rows)
+    rows, known = [], {}
+    read_off = functionals(landscape, grid, settings.generalising)
+    for (quantity, metric), function in read_off.items():
+        with np.errstate(invalid="ignore", divide="ignore"):
+            finite = np.isfinite(np.array([function(one) for one in (whole, *left_out)])).all(axis=0)
+        known[quantity, metric] = columns = region & finite
+        value, error = _mean_over(columns, function, sampled)
+        rows.append(_row(quantity, metric, "", value, error, len(left_out), len(left_out) - 1, columns, grid))
+    for metric in metrics(read_off):
+        function = read_off["equilibrium", metric]
+        for baseline, runs, _ in _baselines(training, grid, Metric.of(landscape), metric):
+            matched = known["equilibrium", metric] & (np.isfinite(runs).sum(axis=0) >= trained.FEWEST_RUNS)
+            sample_value, sample_error = _mean_over(matched, function, sampled)
+            runs = runs[np.isfinite(runs[:, matched]).any(axis=1)]
+            value, error = np.nan, np.nan
+            if matched.any():
+                value = np.nanmean(runs[:, matched], axis=0).mean()
+                error = float(jackknife.error(trained.left_out_means(runs[:, matched])))
+            dof = len(runs) - 1, len(left_out) - 1
+            rows.append(_row("trained", metric, baseline, value, error, len(runs), dof[0], matched, grid))
+            both = np.hypot(sample_error, error), effective_dof((error, sample_error), dof)
+            better = sign(metric) * (sample_value - value)
+            rows.append(_row("advantage", metric, baseline, better, both[0], len(left_out), both[1], matched, grid))
+    visited = landscape["visited"].to_numpy().any(axis=1)
+    reached = float(np.round(grid.x_edges[:-1][visited].min(), 9))
+    return pd.DataFrame(rows).assign(reached=reached, convergence=convergence.judge(landscape).sentence)
+
+
+def metrics(read_off: Iterable[tuple[str, str]]) -> list[str]:
+    """Metrics of which there is an equilibrium, the coordinate of the map first."""
+    return [metric for quantity, metric in read_off if quantity == "equilibrium"]
 
 
 def effective_dof(errors: tuple, dof: tuple) -> Any:
@@ -87,32 +124,34 @@ def effective_dof(errors: tuple, dof: tuple) -> Any:
         return sum(squares) ** 2 / sum(square**2 / free for square, free in zip(squares, dof, strict=True))
 
 
-def _maps(landscape: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    return landscape["entropy"].to_numpy(), landscape["entropy_left_out"].to_numpy()
-
-
-def _baselines(training: pd.DataFrame, grid: Grid) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Baseline, per-run means [runs, columns] and share of states inside the box [columns]."""
-    for baseline in BASELINES:
-        table = training[training["protocol"] == baseline]
+def _baselines(
+    training: pd.DataFrame, grid: Grid, coordinate: Metric, metric: str
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Baseline, per-run means of a metric [runs, columns] and share of states inside the box [columns]."""
+    for baseline, (optimizer, protocol) in BASELINES.items():
+        table = training[(training["optimizer"] == optimizer) & (training["protocol"] == protocol)]
+        if table.empty:
+            continue
+        if metric not in table:
+            table = table.assign(**{metric: coordinate.natural(table[coordinate.name])})
         inside = trained.per_run(table.assign(inside=table["inside"].astype(float)), grid, "inside")
         count = np.isfinite(inside).sum(axis=0)
         share = np.where(count > 0, np.nansum(inside, axis=0) / np.maximum(count, 1), np.nan)
-        yield baseline, trained.per_run(table, grid), share
+        yield baseline, trained.per_run(table, grid, metric), share
 
 
-def _mean_over(known: np.ndarray, function: Functional, maps: tuple) -> tuple[float, float]:
+def _mean_over(known: np.ndarray, function: Functional, sampled: tuple) -> tuple[float, float]:
     if not known.any():
         return np.nan, np.nan
-    value, error = jackknife.of(lambda entropy: function(entropy)[known].mean(), *maps)
+    value, error = jackknife.of(lambda one: function(one)[known].mean(), *sampled)
     return float(value), float(error)
 
 
-def _difference(equilibrium: pd.DataFrame, reached: pd.DataFrame) -> pd.DataFrame:
+def _difference(equilibrium: pd.DataFrame, reached: pd.DataFrame, metric: str) -> pd.DataFrame:
     errors = equilibrium["error"], reached["error"]
     return reached.assign(
         quantity="advantage",
-        value=equilibrium["value"] - reached["value"],
+        value=sign(metric) * (equilibrium["value"] - reached["value"]),
         error=np.hypot(*errors),
         units=equilibrium["units"],
         dof=effective_dof(errors, (equilibrium["dof"], reached["dof"])),
@@ -121,6 +160,7 @@ def _difference(equilibrium: pd.DataFrame, reached: pd.DataFrame) -> pd.DataFram
 
 def _frame(
     quantity: str,
+    metric: str,
     baseline: str,
     grid: Grid,
     value: np.ndarray,
@@ -132,6 +172,7 @@ def _frame(
     return pd.DataFrame(
         {
             "quantity": quantity,
+            "metric": metric,
             "baseline": baseline,
             "ln_train_loss": grid.x_centres,
             "value": value,
@@ -145,6 +186,7 @@ def _frame(
 
 def _row(
     quantity: str,
+    metric: str,
     baseline: str,
     value: float,
     error: float,
@@ -157,6 +199,7 @@ def _row(
     lower, upper = (edges[:-1][known].min(), edges[1:][known].max()) if known.any() else (np.nan, np.nan)
     return {
         "quantity": quantity,
+        "metric": metric,
         "baseline": baseline,
         "value": value,
         "error": error,

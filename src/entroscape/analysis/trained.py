@@ -8,7 +8,7 @@ from entroscape.grid import Grid
 FEWEST_RUNS = 5  # a column with fewer runs has no error to speak of
 
 
-def per_run(table: pd.DataFrame, grid: Grid, quantity: str = "test_accuracy") -> np.ndarray:
+def per_run(table: pd.DataFrame, grid: Grid, quantity: str) -> np.ndarray:
     """Mean of a quantity over the states that each run recorded in each column, [runs, columns]; nan where none.
 
     States of one run follow each other closely and are not independent; runs are. So a run enters a column once.

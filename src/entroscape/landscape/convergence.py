@@ -1,11 +1,27 @@
-"""How far a landscape can be trusted: tables of what should agree if the sampler has converged."""
+"""How far a landscape can be trusted: tables of what should agree if the sampler has converged, and a verdict."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.stats import t as student
 
+from entroscape.grid import dimensions
 from entroscape.landscape import curves, jackknife
+from entroscape.landscape.metric import maps
+
+# The criterion of the verdict. A landscape of windows passes if all of these hold; what cannot be told, such as the
+# mismatch of a single window, does not count. They are generous on purpose: bins of one map are correlated, so a share
+# of bins or a ratio of errors fluctuates far more than its number of bins suggests.
+AGREEMENT_SLACK = 0.10  # bins within 2 sigma of another replica may be fewer by this share than Student's t predicts
+LARGEST_DRIFT = 2.0  # rms of S(half of the production) - S(all), in units of what the errors of S allow
+LARGEST_MISMATCH = 2.0  # rms difference of two windows in their overlap, in units of what its errors allow
+FEWEST_ROUND_TRIPS = 1  # between the ends of the range, in each replica
+LARGEST_ERROR = 0.5  # median error of S: volumes known to a factor 1.6
 
 
 def deviation(landscape: xr.Dataset) -> pd.DataFrame:
@@ -27,23 +43,24 @@ def deviation(landscape: xr.Dataset) -> pd.DataFrame:
 
 
 def agreement(landscape: xr.Dataset) -> pd.DataFrame:
-    """Bin by bin difference of independent replicas: columns pair, ln_train_loss, test_accuracy, difference, error, z.
+    """Bin by bin difference of independent replicas: columns pair, those of the two dimensions, difference, error, z.
 
     Replicas are compared in pairs (first and second, third and fourth, ...), so that no replica counts twice. error
     (and z = difference / error) is nan where a replica alone has none, as with a single walker in each window.
     """
-    maps, errors = landscape["entropy_replica"].to_numpy(), landscape["entropy_replica_err"].to_numpy()
+    found, errors = landscape["entropy_replica"].to_numpy(), landscape["entropy_replica_err"].to_numpy()
     if walkers(landscape) < 2:
         errors = np.full_like(errors, np.nan)
+    x, y = dimensions(landscape)
     frames = []
-    for pair, (first, second) in enumerate(zip(range(0, len(maps), 2), range(1, len(maps), 2), strict=False)):
-        column, row = np.nonzero(np.isfinite(maps[first]) & np.isfinite(maps[second]))
-        difference = maps[first][column, row] - maps[second][column, row]
+    for pair, (first, second) in enumerate(zip(range(0, len(found), 2), range(1, len(found), 2), strict=False)):
+        column, row = np.nonzero(np.isfinite(found[first]) & np.isfinite(found[second]))
+        difference = found[first][column, row] - found[second][column, row]
         error = np.hypot(errors[first], errors[second])[column, row]
         frame = {
             "pair": pair,
-            "ln_train_loss": landscape["ln_train_loss"].to_numpy()[column],
-            "test_accuracy": landscape["test_accuracy"].to_numpy()[row],
+            x: landscape[x].to_numpy()[column],
+            y: landscape[y].to_numpy()[row],
             "difference": difference,
             "error": error,
             "z": difference / np.where(error > 0, error, np.nan),
@@ -92,21 +109,28 @@ def overlaps(landscape: xr.Dataset) -> pd.DataFrame:
 
 
 def comparison(landscape: xr.Dataset, other: xr.Dataset) -> pd.DataFrame:
-    """Another map of the same grid against this one, a row per column of either.
+    """Another landscape of the same network against this one, a row per column of either.
 
-    profile_difference: ln of the volume at each loss, other minus this, each relative to its largest column, so that
-    the unknown constant drops out; equilibrium and equilibrium_other: eq. 1 of both; each with its standard error;
-    bins and bins_other: visited ones.
+    The two must have bins of one width in ln L; their test metrics may differ. profile_difference: ln of the volume
+    at each loss, other minus this, each relative to the column where this one is largest among those of both, so that
+    the unknown constant drops out; equilibrium and equilibrium_other: mean of the judged metric; each with its standard
+    error; bins and bins_other: visited ones.
     """
-    y_values = landscape["test_accuracy"].to_numpy()
-    table = pd.DataFrame({"ln_train_loss": landscape["ln_train_loss"].to_numpy()})
-    profile = {}
-    for name, dataset in (("", landscape), ("_other", other)):
-        entropy, left_out = dataset["entropy"].to_numpy(), list(dataset["entropy_left_out"].to_numpy())
-        profile[name] = jackknife.of(_profile, entropy, left_out)
-        value, error = jackknife.of(lambda one: curves.equilibrium(one, y_values), entropy, left_out)
-        table[f"equilibrium{name}"], table[f"equilibrium{name}_err"] = value, error
-        table[f"bins{name}"] = dataset["visited"].to_numpy().sum(axis=1)
+    x = [np.round(dataset["ln_train_loss"].to_numpy(), 9) for dataset in (landscape, other)]
+    union, both = np.union1d(x[0], x[1]), np.intersect1d(x[0], x[1])
+    heights = [curves.column_entropy(dataset["entropy"].to_numpy()) for dataset in (landscape, other)]
+    height, height_other = (at[np.isin(one, both)] for at, one in zip(heights, x, strict=True))
+    top = both[np.where(np.isfinite(height_other), height, -np.inf).argmax()] if len(both) else np.nan
+    table, profile = pd.DataFrame({"ln_train_loss": union}), {}
+    for name, dataset, columns in (("", landscape, x[0]), ("_other", other, x[1])):
+        place = np.searchsorted(union, columns)
+        found, left_out = maps(dataset)
+        profile[name] = [_spread(v, place, union) for v in jackknife.of(_profile(columns == top), found, left_out)]
+        value, error = jackknife.of(_judged_equilibrium(dataset), found, left_out)
+        table[f"equilibrium{name}"] = _spread(value, place, union)
+        table[f"equilibrium{name}_err"] = _spread(error, place, union)
+        bins = _spread(dataset["visited"].to_numpy().sum(axis=1).astype(float), place, union)
+        table[f"bins{name}"] = np.nan_to_num(bins).astype(int)
     with np.errstate(invalid="ignore"):
         difference = profile["_other"][0] - profile[""][0]
     table["profile_difference"] = np.where(np.isfinite(difference), difference, np.nan)
@@ -114,10 +138,27 @@ def comparison(landscape: xr.Dataset, other: xr.Dataset) -> pd.DataFrame:
     return table[(table["bins"] > 0) | (table["bins_other"] > 0)].reset_index(drop=True)
 
 
-def _profile(entropy: np.ndarray) -> np.ndarray:
-    """ln of the volume at each loss relative to the largest, [columns]; -inf where not visited."""
-    columns: np.ndarray = curves.column_entropy(entropy)
-    return np.asarray(columns - columns.max())
+def _profile(top: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Function of maps: ln of the volume at each loss less that of column `top`, [columns]; -inf where not visited."""
+
+    def function(found: np.ndarray) -> np.ndarray:
+        columns = curves.column_entropy(found[0])
+        return np.asarray(columns - columns[top].sum())
+
+    return function
+
+
+def _judged_equilibrium(landscape: xr.Dataset) -> Callable[[np.ndarray], np.ndarray]:
+    """Function of maps: mean of the judged metric at each loss, the true accuracy where that is known."""
+    y_values = landscape[dimensions(landscape)[1]].to_numpy()
+    return lambda found: curves.equilibrium(found[0], found[1] if len(found) > 1 else y_values)
+
+
+def _spread(values: np.ndarray, place: np.ndarray, union: np.ndarray) -> np.ndarray:
+    """Values at their places among all columns, nan elsewhere."""
+    whole = np.full(len(union), np.nan)
+    whole[place] = values
+    return whole
 
 
 def _columns(landscape: xr.Dataset) -> list[np.ndarray]:
@@ -131,13 +172,123 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2))) if len(values) else np.nan
 
 
-def summary(landscape: xr.Dataset) -> dict[str, float]:
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a landscape has converged, from checks[check, value, wanted, passed, sentence]; none: not judged."""
+
+    checks: pd.DataFrame
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is anything to judge: the published procedure has no windows, and only EA-8 says how it did."""
+        return len(self.checks) > 0
+
+    @property
+    def passes(self) -> bool:
+        """Whether every check does."""
+        return bool(self.checks["passed"].all())
+
+    @cached_property
+    def sentence(self) -> str:
+        """What is wrong, as in "not converged: replicas agree ..."; "" if nothing is."""
+        failed = self.checks["sentence"][~self.checks["passed"].astype(bool)]
+        return f"not converged: {'; '.join(failed)}" if len(failed) else ""
+
+
+def judge(landscape: xr.Dataset) -> Verdict:
+    """The verdict on one landscape, by the criterion at the top of this module."""
+    columns = ["check", "value", "wanted", "passed", "sentence"]
+    if "window_edges" not in landscape:
+        return Verdict(pd.DataFrame(columns=columns))
+    rows = [row for row in _checks(diagnostics(landscape)) if np.isfinite(row[1])]
+    return Verdict(pd.DataFrame(rows, columns=columns))
+
+
+def _checks(found: dict[str, float]) -> list[tuple]:
+    within, fewest = found["within_2_sigma"], found["within_2_sigma_expected"] - AGREEMENT_SLACK
+    drift, mismatch, trips = found["drift"], found["mismatch"], found["round_trips"]
+    error = found["error"]
+    return [
+        (
+            "replicas agree",
+            within,
+            fewest,
+            within >= fewest,
+            f"replicas agree within 2σ in {within:.0%} of bins, {fewest:.0%} wanted",
+        ),
+        (
+            "map at rest",
+            drift,
+            LARGEST_DRIFT,
+            drift <= LARGEST_DRIFT,
+            f"S after half of the production is off by {drift:.1f} times what its errors allow",
+        ),
+        (
+            "windows agree",
+            mismatch,
+            LARGEST_MISMATCH,
+            mismatch <= LARGEST_MISMATCH,
+            f"windows differ in an overlap by {mismatch:.1f} times what their errors allow",
+        ),
+        (
+            "round trips",
+            trips,
+            FEWEST_ROUND_TRIPS,
+            trips >= FEWEST_ROUND_TRIPS,
+            "a replica without a round trip between the ends",
+        ),
+        (
+            "error of S",
+            error,
+            LARGEST_ERROR,
+            error <= LARGEST_ERROR,
+            f"median error of S {error:.2f}, {LARGEST_ERROR:g} wanted",
+        ),
+    ]
+
+
+def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
+    """Numbers that the verdict rests on, and two that it does not; nan where a landscape does not have them.
+
+    within_2_sigma, within_2_sigma_expected: share of bins in which replicas agree, and Student's t for it; drift: rms
+    of S(half of the production) - S(all) over what the errors allow; mismatch: largest of the overlaps, likewise;
+    round_trips: fewest of a replica (nan for one window, which has no ends to travel between); error: median error of
+    S; spread: median standard deviation of S between single ladders; flatness: smallest of a window.
+    """
+    z = agreement(landscape)["z"].to_numpy()
+    moved = deviation(landscape)
+    half = moved[(moved["window"] == -1) & (moved["share"] < 1)]
+    half = half.iloc[(half["share"] - 0.5).abs().argsort().to_numpy()[:1]]
+    table = overlaps(landscape)
+    trips = landscape["round_trips"].sum("configuration").to_numpy()
+    error = landscape["entropy_err"].to_numpy()
+    median = float(np.median(error[np.isfinite(error)])) if np.isfinite(error).any() else np.nan
+    return {
+        "within_2_sigma": share_within(z),
+        "within_2_sigma_expected": share_expected(agreement_dof(landscape)) if np.isfinite(z).any() else np.nan,
+        "drift": float((half["rms"] / half["expected"]).iloc[0]) if len(half) else np.nan,
+        "mismatch": float((table["rms_in_errors"] / table["expected"].fillna(1.0)).max()),
+        "round_trips": float(trips.min()) if landscape.sizes["window"] > 1 else np.nan,
+        "error": median,
+        "spread": median * float(np.sqrt(landscape.sizes["unit"])),
+        "flatness": float(landscape["flatness"].min()) if "flatness" in landscape else np.nan,
+    }
+
+
+def name(landscape: xr.Dataset) -> str:
+    """Experiment and variant, as in "house_prices width-8"; "landscape" if its attributes do not say."""
+    settings = json.loads(landscape.attrs.get("settings", "{}"))
+    known = [str(settings[key]) for key in ("experiment", "variant") if key in settings]
+    return " ".join(known) or "landscape"
+
+
+def summary(landscape: xr.Dataset) -> dict[str, float | str]:
     """Key numbers of one landscape, by what they are; those that a procedure does not have are left out."""
     error = landscape["entropy_err"].to_numpy()
     visited = landscape["visited"].to_numpy()
     known = np.isfinite(error)
     reached = landscape["ln_train_loss"].to_numpy()[visited.any(axis=1)]
-    numbers = {
+    numbers: dict[str, float | str] = {
         "visited bins": int(visited.sum()),
         "of these without an error": int((visited & ~known).sum()),
         "lowest ln L reached (middle of bin)": float(reached.min()),
@@ -146,13 +297,16 @@ def summary(landscape: xr.Dataset) -> dict[str, float]:
     }
     if "window_edges" not in landscape:
         return numbers
-    z = agreement(landscape)["z"].to_numpy()
+    found = diagnostics(landscape)
     trips = landscape["round_trips"].sum("configuration").to_numpy()
-    table = overlaps(landscape)
     return numbers | {
-        "bins where replicas differ by less than 2σ": share_within(z),
-        "the same, expected": share_expected(agreement_dof(landscape)) if np.isfinite(z).any() else np.nan,
-        "largest mismatch of an overlap / σ": float(table["rms_in_errors"].max()),
+        "spread of S between ladders, median": found["spread"],
+        "bins where replicas differ by less than 2σ": found["within_2_sigma"],
+        "the same, expected": found["within_2_sigma_expected"],
+        "S after half of the production: rms change / what errors allow": found["drift"],
+        "largest mismatch of an overlap / what errors allow": found["mismatch"],
         "lowest share of accepted exchanges": float(landscape["exchange_rate"].min()),
         "round trips, fewest of a replica": int(trips.min()),
+        "flatness, lowest of a window": found["flatness"],
+        "converged": "yes" if judge(landscape).passes else "no",
     }

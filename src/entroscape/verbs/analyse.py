@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+import numpy as np
+
 from entroscape.analysis.curves import curve_table, low_loss_table
 from entroscape.config.settings import AnalyseSettings
 from entroscape.files import read_dataset, read_table, write_table
@@ -14,11 +16,16 @@ logger = logging.getLogger(__name__)
 def run(settings: AnalyseSettings, *, landscape: Path, training: Path, curves: Path, low_loss: Path) -> None:
     """Write the curves and their averages over the low-loss region."""
     sampled, reached = read_dataset(landscape), read_table(training)
-    grid = Grid.of(settings.observables.ln_train_loss, sampled.sizes["test_accuracy"] - 1)
+    grid = Grid.of_landscape(sampled, settings.observables.ln_train_loss)
     write_table(curve_table(sampled, reached, grid, settings.analysis), curves)
     summary = low_loss_table(sampled, reached, grid, settings.analysis)
-    summary = summary.assign(experiment=settings.experiment, variant=settings.variant, width=settings.width)
+    summary = summary.assign(
+        experiment=settings.experiment,
+        variant=settings.variant,
+        width=settings.width,
+        train_points=float(settings.train_points or np.nan),
+    )
     write_table(summary, low_loss)
     for row in summary.itertuples():
-        name = f"{row.quantity} {row.baseline}".strip()
+        name = f"{row.quantity} {row.metric} {row.baseline}".strip()
         logger.info("%s at ln L in [%s, %s]: %.4f +- %.4f", name, row.lower, row.upper, row.value, row.error)
