@@ -1,6 +1,7 @@
 """Where training starts: random parameters of a batch of runs."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -30,9 +31,9 @@ def draw(generator: Generator, runs: int, *, layout: ParameterLayout, start: Sta
     """
     spreads = _spreads(layout, start)
     centre, uniform, normal = (layout.expand(values).to(generator.device) for values in zip(*spreads, strict=True))
-    options = dict(generator=generator, dtype=torch.float64, device=generator.device)
-    theta = centre + uniform * (2 * torch.rand(runs, layout.size, **options) - 1)
-    return theta + normal * torch.randn(runs, layout.size, **options) if normal.any() else theta
+    random = partial(torch.empty, runs, layout.size, dtype=torch.float64, device=generator.device)
+    theta = centre + uniform * random().uniform_(-1, 1, generator=generator)
+    return theta + normal * random().normal_(generator=generator) if normal.any() else theta
 
 
 def _spreads(layout: ParameterLayout, start: Start) -> list[_Spread]:

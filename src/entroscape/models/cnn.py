@@ -1,0 +1,83 @@
+"""The convolutional network of the MNIST task (arXiv:2503.13145), for a batch of walkers."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from torch import Tensor
+
+from entroscape.config.settings import NetworkSettings
+from entroscape.errors import ConfigError
+from entroscape.models.images import convolve, convolve_pool, images_last, max_pool, pooled_patches
+from entroscape.models.layout import ParameterLayout
+from entroscape.models.network import Logits, unchanged
+
+CONVOLUTIONS = 5
+POOLED = (0, 2, 4)  # convolutions that a pooling follows, if the images are large enough
+SMALLEST = 3  # rows and columns that a pooling must leave: what the published network ends with on 28 x 28 pixels
+
+
+class Shape(NamedTuple):
+    """Sizes of one network."""
+
+    image: tuple[int, int]  # rows, columns
+    pools: tuple[bool, ...]  # whether a pooling follows each convolution
+    last: tuple[int, int]  # rows, columns that the linear layer sees
+
+
+def build(
+    settings: NetworkSettings, shape: tuple[int, ...], outputs: int
+) -> tuple[ParameterLayout, Logits, Callable[[Tensor], Tensor]]:
+    """Layout, logits and preparation of points for images of shape (C, Y, X); raises ConfigError for other points."""
+    if len(shape) != 3:
+        raise ConfigError(f"model.kind cnn takes images, but the data's points have shape {shape}; take another kind")
+    sizes, layout = cnn_shape(shape[1], shape[2]), cnn_layout(shape, settings.width, outputs)
+    return layout, partial(cnn_logits, layout=layout, sizes=sizes), pooled_patches if sizes.pools[0] else unchanged
+
+
+def cnn_shape(rows: int, columns: int) -> Shape:
+    """Sizes for images of so many pixels: each of the three poolings is left out if it would leave less than 3 x 3.
+
+    28 x 28, 14 x 14 and 7 x 7 pixels so all end at 3 x 3, after three, two and one poolings.
+    """
+    last, pools = (rows, columns), []
+    for convolution in range(CONVOLUTIONS):
+        pools.append(convolution in POOLED and min(last) // 2 >= SMALLEST)
+        last = (last[0] // 2, last[1] // 2) if pools[-1] else last
+    return Shape((rows, columns), tuple(pools), last)
+
+
+def cnn_layout(shape: tuple[int, ...], channels: int, outputs: int) -> ParameterLayout:
+    """Layout for images of shape (C, Y, X): weight[out, in, 3, 3] and bias of each convolution, then the linear layer."""
+    rows, columns = cnn_shape(*shape[1:]).last
+    names, shapes = [], []
+    for convolution in range(CONVOLUTIONS):
+        names += [f"convolutions.{convolution}.weight", f"convolutions.{convolution}.bias"]
+        shapes += [(channels, channels if convolution else shape[0], 3, 3), (channels,)]
+    names += ["linear.weight", "linear.bias"]
+    shapes += [(outputs, channels * rows * columns), (outputs,)]
+    return ParameterLayout(tuple(names), tuple(shapes))
+
+
+def cnn_logits(theta: Tensor, points: Tensor, layout: ParameterLayout, sizes: Shape) -> Tensor:
+    """Logits[W, N, C] of walkers theta[W, P].
+
+    points: images x[N, C, Y, X], the same as `pooled_patches`, or images x[W, N, C, Y, X] of each walker's own.
+    """
+    *tensors, weight, bias = layout.views(theta)
+    images = _first(points, tensors[0], tensors[1], sizes)
+    for pool, kernel, offset in zip(sizes.pools[1:], tensors[2::2], tensors[3::2], strict=True):
+        images = convolve(images, kernel, offset, relu=True)
+        images = max_pool(images) if pool else images
+    features = images.relu().transpose(1, 2).flatten(1, 3)  # channels, rows, columns, as torch.nn.Flatten gives them
+    return (bias.unsqueeze(2) + weight @ features).mT
+
+
+def _first(points: Tensor, weight: Tensor, bias: Tensor, sizes: Shape) -> Tensor:
+    """The first convolution and its pooling, before ReLU."""
+    if points.ndim == 5 or not sizes.pools[0]:
+        images = images_last(points if points.ndim == 5 else points.unsqueeze(0))
+        images = convolve(images, weight, bias)
+        return max_pool(images) if sizes.pools[0] else images
+    patches = pooled_patches(points) if points.ndim == 4 else points
+    return convolve_pool(patches, weight, bias, sizes.image[1] // 2)
