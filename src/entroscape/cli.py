@@ -26,6 +26,7 @@ File = Annotated[Path, typer.Option(dir_okay=False)]
 Files = Annotated[list[Path], typer.Option(dir_okay=False)]
 Threads = Annotated[int, typer.Option(min=1, help="threads to use; the result does not depend on it")]
 CONFIG = Path("config")
+SOURCES = Path("results/data")
 
 
 def main() -> None:
@@ -42,11 +43,29 @@ def main() -> None:
 
 
 @app.command()
-def prepare(experiment: Experiment, scale: Scale, output: File, config_dir: ConfigDir = CONFIG) -> None:
+def fetch(
+    settings: Annotated[str, typer.Option(help="what to fetch, a `source` of some data section, as JSON")],
+    output: File,
+) -> None:
+    """Fetch a file that data are made from, and verify it."""
+    from entroscape.config.settings import fetch_settings
+    from entroscape.verbs import fetch as verb
+
+    verb.run(fetch_settings(settings), output=output)
+
+
+@app.command()
+def prepare(
+    experiment: Experiment,
+    scale: Scale,
+    output: File,
+    sources: Annotated[Path, typer.Option(file_okay=False, help="folder of the files that were fetched")] = SOURCES,
+    config_dir: ConfigDir = CONFIG,
+) -> None:
     """Make the data of an experiment."""
     from entroscape.verbs import prepare as verb
 
-    verb.run(settings_for("prepare", experiment, None, scale, config_dir), output=output)
+    verb.run(settings_for("prepare", experiment, None, scale, config_dir), sources=sources, output=output)
 
 
 @app.command()

@@ -21,6 +21,7 @@ PACKAGES = (
     "numpy",
     "pandas",
     "pyarrow",
+    "scikit-learn",
     "scipy",
     "torch",
     "xarray",

@@ -25,11 +25,13 @@ def read(source: PackageFile | Download | LocalFile, folder: Path = FOLDER) -> b
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise FileError(f"{path} does not exist: {_remedy(source)}") from error
+        raise missing(source, folder) from error
     except OSError as error:
         raise FileError(f"{path} cannot be read ({error.strerror}): make it a readable file and run again") from error
     if source.checksum and (found := checksum(content, source.checksum)) != source.checksum:
-        raise FileError(f"{path} has the checksum {found}, but {source.checksum} is expected: {_remedy(source, True)}")
+        raise FileError(
+            f"{path} has the checksum {found}, but {source.checksum} is expected: {_remedy(source, path, True)}"
+        )
     return content
 
 
@@ -47,6 +49,12 @@ def unzipped(content: bytes, source: PackageFile | Download | LocalFile, folder:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(source, "a whole gzip file", folder) from error
+
+
+def missing(source: PackageFile | Download | LocalFile, folder: Path = FOLDER) -> FileError:
+    """The error for a file that is not in its place."""
+    path = place(source, folder)
+    return FileError(f"{path} does not exist: {_remedy(source, path)}")
 
 
 def unreadable(source: PackageFile | Download | LocalFile, expected: str, folder: Path = FOLDER) -> FileError:
@@ -67,10 +75,10 @@ def provenance(section: FileData) -> dict[str, Any]:
     }
 
 
-def _remedy(source: PackageFile | Download | LocalFile, there: bool = False) -> str:
+def _remedy(source: PackageFile | Download | LocalFile, path: Path, there: bool = False) -> str:
     """What to do about a file that is missing, or is there with the wrong content."""
     other = "choose another source in data.source of the experiment"
     if isinstance(source, LocalFile):
         return f"{'replace it by' if there else 'put in place'} the right file, or {other}"
-    again = "delete it and run again to fetch it" if there else "run `entroscape fetch` or the rule fetch_source"
-    return f"{again}, put the file there yourself ({source.origin}), or {other}"
+    fetch = f"fetch it with `snakemake {path}`"
+    return f"{f'delete it and {fetch}' if there else fetch}, put it there yourself ({source.origin}), or {other}"
