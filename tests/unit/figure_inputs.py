@@ -1,15 +1,23 @@
 """Small landscapes, curves and data as the verbs write them, made from a formula."""
 
 import json
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import synthetic
 import xarray as xr
 
+from entroscape.analysis.curves import curve_table as curve_table_of
+from entroscape.analysis.curves import low_loss_table as low_loss_table_of
 from entroscape.config.data import SpiralData
+from entroscape.config.schema import Analysis
 from entroscape.data.dataset import TaskData
 from entroscape.data.spirals import make
 from entroscape.landscape import curves, jackknife
+from entroscape.landscape.merge import merge
+from entroscape.landscape.metric import Metric, sign
 
 MAP = ("ln_train_loss", "test_accuracy")
 X = np.round(np.arange(-1.95, 0.5, 0.1), 9)
@@ -91,18 +99,24 @@ def curve_table(sampled: xr.Dataset) -> pd.DataFrame:
         value = frames[0]["value"] - 0.05
         frame = pd.DataFrame({"quantity": "trained", "baseline": baseline, "value": value, "error": 0.01})
         frames.append(frame.assign(inside=inside))
-    table = pd.concat([frame.assign(ln_train_loss=X) for frame in frames])
+    table = pd.concat([frame.assign(ln_train_loss=X, metric="test_accuracy") for frame in frames])
     return table.dropna(subset="value").assign(units=6, dof=5.0).reset_index(drop=True)
 
 
-def low_loss_table(widths: tuple[int, ...] = (4, 6, 8), missing: int | None = None) -> pd.DataFrame:
+def low_loss_table(
+    widths: tuple[int, ...] = (4, 6, 8),
+    missing: int | None = None,
+    metric: str = "test_accuracy",
+    baselines: tuple[str, ...] = ("free", "box"),
+) -> pd.DataFrame:
     rows = []
     for width in widths:
         advantage = np.nan if width == missing else 0.2 / width
         values = {("equilibrium", ""): 0.8}
-        for baseline in ("free", "box"):
+        for baseline in baselines:
             values |= {("trained", baseline): 0.8 - advantage, ("advantage", baseline): advantage}
         common = {"error": 0.01, "units": 8, "dof": 7.0, "lower": -1.5, "upper": -1.0, "columns": 5, "width": width}
+        common |= {"metric": metric, "experiment": "spiral", "train_points": np.nan}
         for (quantity, baseline), value in values.items():
             row = {"variant": f"width-{width}", "quantity": quantity, "baseline": baseline, "value": value}
             rows.append(row | common)
@@ -112,3 +126,87 @@ def low_loss_table(widths: tuple[int, ...] = (4, 6, 8), missing: int | None = No
 def training() -> pd.DataFrame:
     """Of what training leaves behind, the columns that count the runs."""
     return pd.DataFrame({"protocol": ["free", "box"] * 6, "run": np.arange(12) // 2})
+
+
+# Tasks sampled by molecular dynamics, as the verbs leave them; S is known (`synthetic.dynamics_entropy`).
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the files of one variant hold."""
+
+    landscape: xr.Dataset
+    training: pd.DataFrame
+    curves: pd.DataFrame
+    low_loss: pd.DataFrame
+
+
+def task(
+    kind: str, experiment: str = "task", width: int = 8, seed: int = 0, train_points: int | None = None, **options: Any
+) -> Task:
+    """A variant of a task whose test metric is `kind`; `options` are those of `synthetic.dynamics_run`."""
+    random, grid = np.random.default_rng(seed), synthetic.dynamics_grid(kind)
+    variant = f"width-{width}" + (f"-points-{train_points}" if train_points else "")
+    procedure = {"procedure": "molecular_dynamics", "integrator": "baoab"}
+    y = {"kind": kind, "epsilon": synthetic.EPSILON}
+    stored = {"experiment": experiment, "variant": variant, "procedure": procedure, "observables": {"y": y}}
+    found = merge([synthetic.dynamics_run(random, grid, **{"walkers": 4} | options) for _ in range(2)])
+    found = found.assign_attrs(
+        settings=json.dumps(stored),
+        procedure="molecular_dynamics",
+        moves=200_000,
+        updates=4_800_000,
+        seconds=95.0,
+        peak_memory_mb=812.5,
+        walkers=4,
+        replicas=2,
+        device="cpu",
+        code_digest="0123456789abcdef",
+        seeds=[f"{experiment}/0", f"{experiment}/1"],
+        versions='{"numpy":"2"}',
+    )
+    reached = training_runs(kind, random)
+    settings = Analysis(low_loss=(-3.0, -2.0), generalising=0.0 if kind == "ln_test_loss" else 0.7, confidence=0.95)
+    tables = curve_table_of(found, reached, grid, settings), low_loss_table_of(found, reached, grid, settings)
+    points = np.nan if train_points is None else float(train_points)
+    low_loss = tables[1].assign(experiment=experiment, variant=variant, width=width, train_points=points)
+    return Task(found, reached, tables[0], low_loss)
+
+
+def training_runs(kind: str, random: np.random.Generator, runs: int = 12) -> pd.DataFrame:
+    """Runs of every optimizer and protocol that fall in loss and stay a little worse than the ridge of the map."""
+    frames = []
+    step = np.arange(60)
+    worse = {("sgd", "free"): 0.6, ("sgd", "box"): 0.2, ("adam", "free"): 0.8, ("adam", "box"): 0.35}
+    for (optimizer, protocol), shift in worse.items():
+        for run in range(runs):
+            x = 0.3 - 0.06 * step + random.normal(0, 0.05, len(step)).cumsum()
+            width = synthetic.KINDS[kind][2]
+            y = synthetic.KINDS[kind][1](x) - sign(kind) * width * (shift - 0.2 * x) + random.normal(0, width / 2)
+            frame = {"optimizer": optimizer, "protocol": protocol, "run": run, "step": step, "ln_train_loss": x}
+            frame |= {"inside": protocol == "box", kind: y}
+            if kind != "ln_test_loss":
+                smooth = Metric(kind, synthetic.EPSILON).natural(y)
+                frame |= {"test_accuracy": np.clip(smooth + 0.03, 0, 1)}
+            frames.append(pd.DataFrame(frame))
+    return pd.concat(frames, ignore_index=True)
+
+
+def regression_data(columns: list[str] | None = None) -> TaskData:
+    """Targets that depend on the third of five inputs."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(260, 5))
+    y = 0.8 * x[:, 2] + 0.6 * random.normal(size=260)
+    provenance = {"columns": columns} if columns else {}
+    return TaskData(x[:100], y[:100], x[100:], y[100:], None, provenance)
+
+
+def image_data(classes: int = 10, channels: int = 1, stand_in: str = "") -> TaskData:
+    """Blurred blocks whose place tells the class."""
+    random = np.random.default_rng(1)
+    y = np.arange(classes * 32) % classes
+    x = 0.3 * random.normal(size=(len(y), channels, 7, 7))
+    for image, label in zip(x, y, strict=True):
+        image[:, label % 5 : label % 5 + 3, label // 2 % 5 : label // 2 % 5 + 3] += 2.0
+    half = len(y) // 2
+    return TaskData(x[:half], y[:half], x[half:], y[half:], classes, {"stand_in": stand_in})

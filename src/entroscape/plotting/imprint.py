@@ -1,36 +1,61 @@
 """What a figure says about itself: where its numbers come from, and whether they are to be trusted at all."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import xarray as xr
 
+from entroscape.landscape import convergence
+
+_METHODS = {
+    "first_order": "molecular dynamics (first order)",
+    "baoab": "molecular dynamics (BAOAB)",
+    "hmc": "Hamiltonian Monte Carlo",
+}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
 class Imprint:
-    """A line of provenance to stand below a figure, and a watermark ("" for none) to stand across it."""
+    """A line of provenance to stand below a figure, a watermark ("" for none) to stand across it, and warnings."""
 
     provenance: str
     watermark: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def make_imprint(
     scale: str, watermark: str, landscapes: Iterable[xr.Dataset], runs: int | tuple[int, int] | None = None
 ) -> Imprint:
-    """Imprint of a figure that shows these landscapes.
+    """Imprint of a figure that shows these landscapes; those that have not converged are named in a warning.
 
     runs: independent training runs per protocol, or the fewest and most of them, if the figure shows any.
     """
+    landscapes = list(landscapes)
     parts = [f"{scale} scale", *dict.fromkeys(sampling_line(landscape) for landscape in landscapes)]
     if runs is not None:
         fewest, most = runs if isinstance(runs, tuple) else (runs, runs)
         parts.append(
             f"{fewest}–{most} training runs per point" if fewest < most else f"{most} training runs per protocol"
         )
-    return Imprint(" · ".join(parts), watermark)
+    return Imprint(" · ".join(parts), watermark, tuple(warnings(landscapes)))
+
+
+def warnings(landscapes: Sequence[xr.Dataset]) -> list[str]:
+    """What is wrong with the only landscape of a figure, or which of its landscapes have not converged."""
+    failed = [one for one in landscapes if not convergence.judge(one).passes]
+    if not failed:
+        return []
+    if len(landscapes) == 1:
+        sentence = convergence.judge(failed[0]).sentence
+        return [sentence[0].upper() + sentence[1:]]
+    names: dict[str, list[str]] = {}
+    for one in failed:
+        experiment, _, variant = convergence.name(one).partition(" ")
+        names.setdefault(experiment, []).append(variant.replace("width-", "width "))
+    listed = "; ".join(f"{experiment.replace('_', ' ')} {', '.join(found)}" for experiment, found in names.items())
+    return [f"Not converged (see EA-8): {listed}"]
 
 
 def sampling_line(landscape: xr.Dataset) -> str:
@@ -39,14 +64,15 @@ def sampling_line(landscape: xr.Dataset) -> str:
     replicas = landscape.sizes["replica"]
     if "window_edges" in landscape:
         walkers, windows = landscape.sizes["unit"] // replicas, landscape.sizes["window"]
-        line = f"replica exchange: {_count(replicas, 'replica')} of {_count(walkers, 'walker')} in each of "
-        line += _count(windows, "window")
+        line = f"{_METHODS.get(procedure.get('integrator', ''), 'replica exchange')}: {_count(replicas, 'replica')} of "
+        line += f"{_count(walkers, 'walker')} in each of {_count(windows, 'window')}"
     else:
         line = f"published procedure: {_count(replicas, 'run')}"
         if "instances" in procedure:
             line += f" of {_count(procedure['instances'], 'instance')}"
     moves = landscape.attrs.get("moves")
-    return line if moves is None else f"{line}, {power_of_ten(moves)} moves per walker"
+    what = "steps" if "integrator" in procedure else "moves"
+    return line if moves is None else f"{line}, {power_of_ten(moves)} {what} per walker"
 
 
 def power_of_ten(number: float) -> str:

@@ -1,4 +1,4 @@
-"""Maps of S(ln L_train, test accuracy) and the curves that lie on them.
+"""Maps of S(ln L_train, test metric) and the curves that lie on them.
 
 Every function takes the landscape file's Dataset or the table of curves as the verbs write them.
 """
@@ -13,11 +13,13 @@ from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
 
+from entroscape.grid import dimensions
 from entroscape.landscape.curves import column_entropy
-from entroscape.plotting.style import BASELINES, COLOURS, LABELS, MARKERS
+from entroscape.landscape.metric import ACCURACY, Metric
+from entroscape.plotting import labels
+from entroscape.plotting.labels import LOSS_LABEL, metric_axis
+from entroscape.plotting.style import BASELINES, COLOURS, LABELS, MARKERS, OPEN
 
-LOSS_LABEL = "training loss, ln $L_\\mathrm{train}$"
-ACCURACY_LABEL = "test accuracy $A_\\mathrm{test}$"
 COLOURMAP = "mako"  # of seaborn: perceptually uniform, readable without colour
 NO_ERROR_LABEL = "no error estimate\n(< 2 independent units)"
 
@@ -48,7 +50,7 @@ def unresolved(landscape: xr.Dataset) -> np.ndarray:
 
 
 def map_table(landscape: xr.Dataset, conditional: bool = False) -> pd.DataFrame:
-    """The map as a table of its visited bins: x (ln L), y (accuracy), entropy, entropy_err as `shown`.
+    """The map as a table of its visited bins: x (ln L), y (test metric), entropy, entropy_err as `shown`.
 
     The error is that of S, also for a conditional map, whose own is slightly different.
     """
@@ -57,7 +59,7 @@ def map_table(landscape: xr.Dataset, conditional: bool = False) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "x": landscape["ln_train_loss"].to_numpy()[column],
-            "y": landscape["test_accuracy"].to_numpy()[row],
+            "y": landscape[dimensions(landscape)[1]].to_numpy()[row],
             "entropy": values.data[column, row],
             "entropy_err": landscape["entropy_err"].to_numpy()[column, row],
         }
@@ -72,18 +74,21 @@ def draw_map(
     Colours run from `floor` (default: the lowest value that is shown) to the largest value; bins below take the
     darkest colour. Contour lines are drawn every `contours` units of S, none for 0.
     """
-    x, y = (bin_edges(landscape[name].to_numpy()) for name in ("ln_train_loss", "test_accuracy"))
+    x, y = (bin_edges(landscape[name].to_numpy()) for name in dimensions(landscape))
     values = shown(landscape, conditional)
     lowest = float(values.min()) if floor is None else floor
     mesh = axes.pcolormesh(x, y, values.T, cmap=COLOURMAP, norm=Normalize(lowest, float(values.max())), rasterized=True)
     if contours:
         levels = np.arange(0, lowest - contours, -contours)[::-1]
-        middles = landscape["ln_train_loss"].to_numpy(), landscape["test_accuracy"].to_numpy()
+        middles = [landscape[name].to_numpy() for name in dimensions(landscape)]
         axes.contour(*middles, values.T, levels, colors="white", linewidths=0.3, linestyles="solid", alpha=0.7)
     _hatch(axes, unresolved(landscape), x, y)
-    known = np.nonzero(landscape["visited"].to_numpy().any(axis=1))[0]
-    axes.set(xlabel=LOSS_LABEL, ylabel=ACCURACY_LABEL, ylim=(y[0], y[-1]))
-    axes.set_xlim(_left_end(landscape, x), x[known[-1] + 1])
+    visited = landscape["visited"].to_numpy()
+    known, rows = (np.nonzero(visited.any(axis=axis))[0] for axis in (1, 0))
+    axes.set(xlabel=LOSS_LABEL, xlim=(_left_end(landscape, x), x[known[-1] + 1]))
+    discrete = dimensions(landscape)[1] == ACCURACY  # all attainable values are shown; an axis of bins ends somewhere
+    axes.set_ylim((y[0], y[-1]) if discrete else (y[rows[0]], y[rows[-1] + 1]))
+    metric_axis(axes, Metric.of(landscape))
     return mesh
 
 
@@ -131,32 +136,36 @@ def mark_end(axes: Axes, landscape: xr.Dataset) -> None:
     axes.text((aimed + reached) / 2, 0.5, text, rotation=90, ha="center", va="center", fontsize=5, gid="map-end")
 
 
-def curve(curves: pd.DataFrame, quantity: str, baseline: str = "") -> pd.DataFrame:
+def curve(curves: pd.DataFrame, quantity: str, metric: str, baseline: str = "") -> pd.DataFrame:
     """Rows of one curve in order of ln L."""
     rows = curves[(curves["quantity"] == quantity) & (curves["baseline"] == baseline)]
+    rows = rows[rows["metric"] == metric]
     return rows.sort_values("ln_train_loss", ignore_index=True)
 
 
-def draw_curves(axes: Axes, curves: pd.DataFrame, quantities: Iterable[str], *, halo: bool = False) -> None:
-    """Draw curves ("equilibrium", "maximum_entropy", "trained": both baselines), all with one standard error.
+def draw_curves(
+    axes: Axes, curves: pd.DataFrame, quantities: Iterable[str], metric: str, *, halo: bool = False
+) -> None:
+    """Draw curves ("equilibrium", "maximum_entropy", "trained": all baselines) of a metric with one standard error.
 
     `halo` puts white below lines and symbols, so that they can be read on a map.
     """
     for quantity, baseline in _keys(quantities):
-        rows = curve(curves, quantity, baseline)
+        rows = curve(curves, quantity, metric, baseline)
         if rows.empty:
             continue
         if quantity == "trained":
             _draw_trained(axes, rows, baseline, halo)
         else:
-            _draw_sampled(axes, rows, quantity, halo)
+            label = f" {labels.LABELS[metric].mean}" if quantity == "equilibrium" else ""
+            _draw_sampled(axes, rows, quantity, LABELS[quantity] + label, halo)
 
 
 def _keys(quantities: Iterable[str]) -> list[tuple[str, str]]:
     return [(quantity, name) for quantity in quantities for name in (BASELINES if quantity == "trained" else ("",))]
 
 
-def _draw_sampled(axes: Axes, rows: pd.DataFrame, quantity: str, halo: bool) -> None:
+def _draw_sampled(axes: Axes, rows: pd.DataFrame, quantity: str, label: str, halo: bool) -> None:
     x, value, error = (rows[name].to_numpy() for name in ("ln_train_loss", "value", "error"))
     main = quantity == "equilibrium"
     colour, width = COLOURS[quantity], 1.4 if main else 0.9
@@ -167,7 +176,7 @@ def _draw_sampled(axes: Axes, rows: pd.DataFrame, quantity: str, halo: bool) -> 
         alpha = 0.3 if main else 0.12
         axes.fill_between(x, value - error, value + error, color=colour, alpha=alpha, linewidth=0, zorder=2.8)
     line = dict(color=colour, linewidth=width, linestyle=style, zorder=3 + main, gid=quantity)
-    axes.plot(x, value, label=LABELS[quantity], **line)
+    axes.plot(x, value, label=label, **line)
 
 
 def _draw_trained(axes: Axes, rows: pd.DataFrame, baseline: str, halo: bool) -> None:
@@ -179,7 +188,7 @@ def _draw_trained(axes: Axes, rows: pd.DataFrame, baseline: str, halo: bool) -> 
         fmt=MARKERS[baseline],
         color=colour,
         markersize=2.6,
-        markerfacecolor="white" if baseline == "free" else colour,  # open: these states may lie outside the box
+        markerfacecolor="white" if baseline in OPEN else colour,
         markeredgecolor=colour,
         markeredgewidth=0.7,
         elinewidth=0.8,
@@ -192,19 +201,19 @@ def _draw_trained(axes: Axes, rows: pd.DataFrame, baseline: str, halo: bool) -> 
 
 
 def trained_label(rows: pd.DataFrame, baseline: str) -> str:
-    """Name of a baseline in a legend; for free training, how much of what is drawn lies inside the sampled box."""
-    if baseline != "free":
+    """Name of a baseline in a legend; for free training, how much of it below ln L = -1 lies in the sampled box."""
+    if baseline not in OPEN:
         return LABELS[baseline]
     low = rows[rows["ln_train_loss"] < -1]  # above, many states are still near their start, which lies in the box
     share = np.average(low["inside"], weights=low["units"]) if len(low) else np.nan
-    return f"{LABELS[baseline]}" + (f" ({share:.0%} inside the box\nbelow ln $L$ = −1)" if np.isfinite(share) else "")
+    return f"{LABELS[baseline]}" + (f" ({share:.0%} in the box)" if np.isfinite(share) else "")
 
 
-def curves_table(curves: pd.DataFrame, quantities: Iterable[str]) -> pd.DataFrame:
-    """What `draw_curves` draws: series, x (ln L), y (accuracy), y_err (one standard error), units, inside."""
+def curves_table(curves: pd.DataFrame, quantities: Iterable[str], metric: str) -> pd.DataFrame:
+    """What `draw_curves` draws: series, x (ln L), y (the metric), y_err (one standard error), units, inside."""
     frames = []
     for quantity, baseline in _keys(quantities):
-        rows = curve(curves, quantity, baseline)
+        rows = curve(curves, quantity, metric, baseline)
         names = {"ln_train_loss": "x", "value": "y", "error": "y_err"}
         series = f"{quantity} {baseline}".strip()
         frames.append(rows.rename(columns=names)[["x", "y", "y_err", "units", "inside"]].assign(series=series))

@@ -13,11 +13,12 @@ _PARTS = ("train", "test")
 
 
 def points_table(data: TaskData) -> pd.DataFrame:
-    """One row per point: part ("train" or "test"), label, x, y."""
+    """One row per point: series ("train class 0"), part ("train" or "test"), label, x, y."""
     frames = []
     for part in _PARTS:
         x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
-        frames.append(pd.DataFrame({"part": part, "label": y, "x": x[:, 0], "y": x[:, 1]}))
+        frame = pd.DataFrame({"part": part, "label": y, "x": x[:, 0], "y": x[:, 1]})
+        frames.append(frame.assign(series=part + " class " + frame["label"].astype(str)))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -5,6 +5,7 @@ Figures are made without pyplot, so nothing is kept between two of them; the set
 """
 
 import io
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from entroscape.plotting.imprint import Imprint
 
 SINGLE, DOUBLE = 89.0, 183.0  # column widths of a journal page in mm
 _MM_PER_INCH = 25.4
+_FINE = 5  # size of the letters below the panels
 
 _PALETTE = sns.color_palette("colorblind").as_hex()
 COLOURS = {
@@ -28,18 +30,24 @@ COLOURS = {
     "maximum_entropy": "#222222",
     "free": _PALETTE[4],
     "box": _PALETTE[0],
+    "adam free": _PALETTE[3],
+    "adam box": _PALETTE[9],
     "published": _PALETTE[2],
+    "warning": "#c00000",
     "neutral": "#555555",
     "faint": "#b5b5b5",
 }
 CLASS_COLOURS = ("#222222", _PALETTE[2])  # not those of the curves, which mean something else
-BASELINES = ("free", "box")  # the protocols of training, in the order they are drawn
-MARKERS = {"free": "s", "box": "o"}
+BASELINES = ("free", "box", "adam free", "adam box")  # optimizers and protocols, in the order they are drawn
+OPEN = ("free", "adam free")  # drawn with open symbols: these states may lie outside the box
+MARKERS = {"free": "s", "box": "o", "adam free": "^", "adam box": "v"}
 LABELS = {
-    "equilibrium": "equilibrium ⟨A⟩",
+    "equilibrium": "equilibrium",
     "maximum_entropy": "maximum entropy",
     "free": "SGD, free",
     "box": "SGD, kept in the box",
+    "adam free": "Adam, free",
+    "adam box": "Adam, kept in the box",
 }
 
 STYLE: dict[str, Any] = {
@@ -95,11 +103,23 @@ def headroom(axes: Axes, share: float) -> None:
 
 
 def finish(figure: Figure, imprint: Imprint) -> Figure:
-    """Write the provenance below the panels and, if there is one, the watermark across everything."""
-    figure.supxlabel(imprint.provenance, fontsize=5, color=COLOURS["neutral"], x=0.01, ha="left", wrap=True)
+    """Write warnings and provenance below the panels and, if there is one, the watermark across everything."""
+    width, height = figure.get_size_inches()
+    provenance, warning = _wrapped(imprint.provenance, width), "\n".join(_wrapped(w, width) for w in imprint.warnings)
+    room = "\n" * (warning.count("\n") + 1) if warning else ""  # for the warning, in another colour
+    figure.supxlabel(room + provenance, fontsize=_FINE, color=COLOURS["neutral"], x=0.01, ha="left")
+    if warning:
+        above = 0.01 + (provenance.count("\n") + 1) * 1.2 * _FINE / 72 / height
+        text = figure.text(0.01, above, warning, fontsize=_FINE, color=COLOURS["warning"])
+        text.set(va="bottom", in_layout=False, gid="warning")
     if imprint.watermark:
         _watermark(figure, imprint.watermark)
     return figure
+
+
+def _wrapped(text: str, width: float) -> str:
+    """Text in lines that fit into a figure of `width` inches: letters are about half as wide as they are high."""
+    return textwrap.fill(text, int(0.97 * 72 * width / (0.53 * _FINE)))
 
 
 def _watermark(figure: Figure, text: str) -> None:
