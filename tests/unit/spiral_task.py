@@ -7,6 +7,7 @@ from entroscape.config.settings import NetworkSettings
 from entroscape.data.registry import make_data
 from entroscape.models import make_network
 from entroscape.training.baselines import Runs, train
+from entroscape.training.problem import Problem
 
 torch.set_num_threads(1)  # the tensors are tiny: a second thread would only wait for the first
 
@@ -28,14 +29,23 @@ def network(width=6, box_factor=2.0):
     return make_network(NetworkSettings(kind="mlp", depth=3, width=width, box_factor=box_factor), DATA)
 
 
+def problem(width=6) -> Problem:
+    return Problem.of(network(width), DATA)
+
+
 def generator(seed=0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 def records(runs, steps=20, record_every=10, width=6, seed=0, momentum=0.9):
     options = dict(momentum=momentum, steps=steps, record_every=record_every)
-    return list(train(network(width), DATA, runs, **options, generator=generator(seed)))
+    return list(train(problem(width), runs, **options, generator=generator(seed)))
+
+
+def grid(*settings, batch_size=5, runs=4) -> Runs:
+    """Runs of SGD with these (protocol, learning rate)."""
+    return Runs.grid([("sgd", *setting) for setting in settings], batch_size, runs)
 
 
 def both(runs=4, rate=0.03, batch_size=5) -> Runs:
-    return Runs.grid([("free", rate), ("box", rate)], batch_size, runs)
+    return grid(("free", rate), ("box", rate), batch_size=batch_size, runs=runs)

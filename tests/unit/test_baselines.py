@@ -1,82 +1,82 @@
-"""Batched SGD: against torch.optim.SGD, box, minibatches, start, divergence, determinism."""
+"""Batched SGD and Adam: against torch.optim, box, minibatches, start, divergence, determinism."""
 
 import numpy as np
 import pytest
 import torch
-from spiral_task import DATA, both, generator, network, records
+from spiral_task import DATA, both, generator, grid, network, problem, records
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from entroscape.observables import correct, ln_loss
-from entroscape.training.baselines import Points, Runs, build_step, init_state
+from entroscape.training.baselines import Runs, build_step, init_state
+
+TORCH = {"sgd": lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9), "adam": torch.optim.Adam}
+
+
+def run_steps(runs, steps, momentum=0.9):
+    """States of these runs after each step, the start included."""
+    task, source = problem(), generator(1)
+    states = [init_state(task, runs, generator())]
+    step = build_step(task, runs, momentum)
+    for _ in range(steps):
+        states.append(step(states[-1], source))
+    return states
 
 
 @pytest.mark.parametrize("batch_size", [5, 20, 7])
-def test_a_free_run_is_torch_sgd_on_the_same_minibatches(batch_size):
-    net, (x, y, _, _) = network(), Points.of(DATA)
-    rates = torch.tensor([0.02, 0.05, 0.1], dtype=torch.float64)
-    bound = torch.full((3, net.layout.size), torch.inf, dtype=torch.float64)
-    state = init_state(net, bound, len(y), generator())
-    modules = [nn.Sequential(*[m for n in ((2, 6), (6, 6), (6, 6)) for m in (nn.Linear(*n), nn.ReLU())]) for _ in rates]
-    for module, theta in zip(modules, state.theta, strict=True):
-        module.append(nn.Linear(6, 2)).double()
+def test_a_free_run_is_that_of_torch_on_the_same_minibatches(batch_size):
+    settings = [("adam", "free", 0.01), ("sgd", "free", 0.02), ("sgd", "free", 0.1), ("adam", "free", 0.05)]
+    runs = Runs.grid(settings, batch_size, 1)
+    assert runs.optimizer.tolist() == ["sgd", "sgd", "adam", "adam"]
+    states, task = run_steps(runs, 12), problem()
+    modules = []
+    for theta in states[0].theta:
+        module = nn.Sequential(*[m for n in ((2, 6), (6, 6), (6, 6)) for m in (nn.Linear(*n), nn.ReLU())])
+        modules.append(module.append(nn.Linear(6, 2)).double())
         vector_to_parameters(theta, module.parameters())
     optimizers = [
-        torch.optim.SGD(m.parameters(), lr=float(rate), momentum=0.9) for m, rate in zip(modules, rates, strict=True)
+        TORCH[name](module.parameters(), lr=rate)
+        for name, module, rate in zip(runs.optimizer, modules, runs.learning_rate, strict=True)
     ]
-    step, source = build_step(net, x, y, bound, rates, 0.9, batch_size), generator(1)
-    for _ in range(12):
-        state = step(state, source)
+    for state in states[1:]:
         end = state.position
         begin = (end - 1) // batch_size * batch_size
         for run, (module, optimizer) in enumerate(zip(modules, optimizers, strict=True)):
             batch = state.order[run, begin:end]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(module(x[batch]), y[batch]).backward()
+            nn.functional.cross_entropy(module(task.x_train[batch]), task.y_train[batch]).backward()
             optimizer.step()
             expected = parameters_to_vector(module.parameters())
-            torch.testing.assert_close(state.theta[run], expected, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(state.theta[run], expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch_size", [4, 6, 20])
 def test_every_point_is_used_once_per_epoch_and_runs_have_orders_of_their_own(batch_size):
-    net, (x, y, _, _) = network(), Points.of(DATA)
-    bound = torch.full((30, net.layout.size), torch.inf, dtype=torch.float64)
-    state, source = init_state(net, bound, len(y), generator()), generator(1)
-    step = build_step(net, x, y, bound, torch.full((30,), 0.01, dtype=torch.float64), 0.0, batch_size)
-    epochs = []
-    for _ in range(2):
-        begin, used = 0, []
-        while begin < len(y):
-            state = step(state, source)
-            used.append(state.order[:, begin : state.position])
-            begin = state.position
-        assert begin == len(y)
-        assert max(part.shape[1] for part in used) == batch_size
-        epochs.append(torch.cat(used, dim=1))
-    for order in epochs:
-        assert torch.equal(order.sort(dim=1).values, torch.arange(len(y)).expand(30, -1))
-    assert len({tuple(row) for order in epochs for row in order.tolist()}) == 60
+    points = len(DATA.y_train)
+    steps = -(-points // batch_size)
+    states = run_steps(grid(("free", 0.01), batch_size=batch_size, runs=30), 2 * steps, momentum=0.0)
+    epochs = [states[1 : steps + 1], states[steps + 1 :]]
+    for epoch in epochs:
+        ends = [state.position for state in epoch]
+        assert ends == [min((k + 1) * batch_size, points) for k in range(steps)]
+        assert all(torch.equal(state.order, epoch[0].order) for state in epoch)
+        assert torch.equal(epoch[0].order.sort(dim=1).values, torch.arange(points).expand(30, -1))
+    assert len({tuple(row) for epoch in epochs for row in epoch[0].order.tolist()}) == 60
 
 
-def test_box_runs_never_leave_the_box_and_press_against_it():
-    net, (x, y, _, _) = network(), Points.of(DATA)
-    runs = Runs.grid([("box", 0.2)], 5, 8)
-    bound, source = runs.bound(net), generator()
-    state = init_state(net, bound, len(y), source)
-    step = build_step(net, x, y, bound, torch.as_tensor(runs.learning_rate), 0.9, 5)
-    stopped = 0
-    for _ in range(60):
-        state = step(state, source)
-        assert (state.theta.abs() <= net.half_width).all()
-        at_wall = state.theta.abs() == net.half_width
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.2), ("adam", 0.1)])
+def test_box_runs_never_leave_the_box_and_press_against_it(optimizer, rate):
+    half_width, stopped = problem().half_width, 0
+    for state in run_steps(Runs.grid([(optimizer, "box", rate)], 5, 8), 60)[1:]:
+        assert (state.theta.abs() <= half_width).all()
+        at_wall = state.theta.abs() == half_width
         stopped += int(at_wall.sum())
         assert (state.velocity[at_wall] == 0).all()
     assert stopped > 100
 
 
 def test_free_and_box_runs_differ_only_where_the_box_is_touched():
-    free, boxed = both().bound(network())[:4], both().bound(network())[4:]
+    free, boxed = both().bound(network().half_width).split(4)
     assert torch.isinf(free).all() and torch.equal(boxed[0], network().half_width)
     result = records(both(), steps=400, record_every=400)[-1]
     assert result.inside[4:].all() and not result.inside[:4].all()
@@ -87,7 +87,7 @@ def test_start_is_uniform_within_torch_scales_and_clipped_for_box_runs():
     net = network(width=16)  # its first layer starts within 0.707, its box is 0.5
     first = records(both(runs=200), steps=0, width=16)[0].theta
     free, boxed = first[:200], first[200:]
-    assert (free.abs() <= net.initial_scale).all() and (free.abs() > 0.9 * net.initial_scale).any(dim=0).all()
+    assert torch.equal(free, net.initial(generator(), 400)[:200])
     assert (boxed.abs() <= net.half_width).all()
     weight = net.layout.slices["layers.0.weight"]
     assert (boxed[:, weight].abs() == 0.5).float().mean() == pytest.approx(1 - 0.5 / 0.7071, abs=0.03)
@@ -97,10 +97,12 @@ def test_start_is_uniform_within_torch_scales_and_clipped_for_box_runs():
 def test_records_hold_the_full_batch_values_at_the_asked_steps():
     result = records(both(), steps=25, record_every=10)
     assert [record.step for record in result] == [0, 10, 20, 25]
-    net, (x, y, x_test, y_test) = network(), Points.of(DATA)
+    task, logits = problem(), network().logits
     for record in result:
-        np.testing.assert_array_equal(record.ln_train_loss, ln_loss(net.logits(record.theta, x), y))
-        np.testing.assert_array_equal(record.test_correct, correct(net.logits(record.theta, x_test), y_test))
+        np.testing.assert_array_equal(record.ln_train_loss, ln_loss(logits(record.theta, task.x_train), task.y_train))
+        right = correct(logits(record.theta, task.x_test), task.y_test)
+        np.testing.assert_array_equal(record.test["test_correct"], right)
+        np.testing.assert_array_equal(record.test["test_accuracy"], right.double() / len(task.y_test))
 
 
 def test_training_lowers_the_loss():
@@ -109,21 +111,32 @@ def test_training_lowers_the_loss():
 
 
 def test_a_diverged_run_is_kept_as_nan_and_leaves_the_others_alone():
-    mixed = Runs.grid([("free", 1e200), ("free", 0.03)], 5, 3)
+    mixed = grid(("free", 1e200), ("free", 0.03), runs=3)
     last = records(mixed)[-1]
-    assert np.isnan(last.ln_train_loss[:3]).all() and not last.inside[:3].any() and (last.test_correct[:3] == 0).all()
-    tame = records(Runs.grid([("free", 0.03), ("free", 0.03)], 5, 3))[-1]
+    assert np.isnan(last.ln_train_loss[:3]).all() and not last.inside[:3].any()
+    assert (last.test["test_correct"][:3] == 0).all()
+    tame = records(grid(("free", 0.03), ("free", 0.03), runs=3))[-1]
     assert torch.equal(last.theta[3:], tame.theta[3:])
-    assert mixed.frame(last, 30).ln_train_loss.isna().sum() == 3
+    assert mixed.frame(last).ln_train_loss.isna().sum() == 3
 
 
 def test_table_rows_of_a_record():
-    runs = Runs.grid([("free", 0.1), ("box", 0.2)], 5, 2)
-    record = records(runs, steps=10)[-1]
-    table = runs.frame(record, 30)
+    runs = Runs.grid([("adam", "box", 0.2), ("sgd", "free", 0.1)], 5, 2)
+    table = runs.frame(records(runs, steps=10)[-1])
+    assert table.optimizer.tolist() == ["sgd", "sgd", "adam", "adam"]
     assert table.protocol.tolist() == ["free", "free", "box", "box"] and table.run.tolist() == [0, 1, 0, 1]
     assert table.learning_rate.tolist() == [0.1, 0.1, 0.2, 0.2] and set(table.step) == {10}
     np.testing.assert_allclose(table.test_accuracy * 30, table.test_correct)
+
+
+def test_parts_hold_every_run_once_in_order():
+    runs = Runs.grid([("adam", "box", 0.2), ("sgd", "free", 0.1)], 5, 4)
+    parts = list(runs.parts(3))
+    assert [len(part) for part in parts] == [3, 3, 2] and {part.batch_size for part in parts} == {5}
+    for column in ("optimizer", "protocol", "run", "learning_rate"):
+        joined = np.concatenate([getattr(part, column) for part in parts])
+        np.testing.assert_array_equal(joined, getattr(runs, column))
+    assert np.concatenate([part.numbers(4) for part in parts]).tolist() == list(range(8))
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not():

@@ -1,4 +1,4 @@
-# Baselines of each width: a small search for learning rate and batch size, then many runs trained together.
+# Baselines of each network: a small search for learning rate and batch size, then many runs trained together.
 
 
 rule search_training:
@@ -14,7 +14,7 @@ rule search_training:
         ENVIRONMENT
     params:
         settings=settings_of("search"),
-        code=code_of("verbs.search"),
+        code=code_by_kind("search", model_module),
         scale=RUN.scale,
     shell:
         "entroscape search {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
@@ -36,7 +36,7 @@ rule train_baselines:
         ENVIRONMENT
     params:
         settings=settings_of("train"),
-        code=code_of("verbs.train"),
+        code=code_by_kind("train", model_module),
         scale=RUN.scale,
     shell:
         "entroscape train {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"

@@ -4,23 +4,24 @@ Snakemake passes the same object to a rule as canonical JSON; a rule reruns when
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from entroscape.config.data import SpiralData
-from entroscape.config.explain import nearest
+from entroscape.config.data import Data
+from entroscape.config.explain import mistakes, nearest
 from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
 from entroscape.config.model import BoxRule, MLPModel, Model, Start
-from entroscape.config.sampler import Cycles, Observables, ReplicaExchange
+from entroscape.config.sampler import Cycles, MolecularDynamics, Observables, ReplicaExchange
 from entroscape.config.schema import Analysis, Claim, Experiment
 from entroscape.config.section import Count, Positive, Probability, Section
-from entroscape.config.training import Search
+from entroscape.config.sources import Fetched, LocalFile
+from entroscape.config.training import Optimizer, Search
 from entroscape.errors import ConfigError
 
-Procedure = Annotated[ReplicaExchange | Cycles, Field(discriminator="procedure")]
+Procedure = Annotated[ReplicaExchange | Cycles | MolecularDynamics, Field(discriminator="procedure")]
 
 
 class NetworkSettings(Section):
@@ -35,37 +36,52 @@ class NetworkSettings(Section):
 
 
 class Variant(Section):
-    """One landscape of an experiment: a width and how it is sampled."""
+    """One landscape of an experiment: a width, how many of the train points it learns from, and how it is sampled."""
 
     width: Count
+    train_points: Count | None = Field(None, description="the first so many train points; None: all")
+    observables: Observables
     procedure: Procedure
+
+    @property
+    def name(self) -> str:
+        """Name of the network and its train set, such as "width-2-points-30"."""
+        points = "" if self.train_points is None else f"-points-{self.train_points}"
+        return f"width-{self.width}{points}"
 
 
 class PrepareSettings(Section):
     """Data are made per experiment, whatever the variant."""
 
     experiment: str
-    data: SpiralData
+    data: Data
+
+
+class FetchSettings(Section):
+    """A file is fetched once for all experiments and scales."""
+
+    source: Fetched
 
 
 class SearchSettings(Section):
-    """What finding the training settings of one width depends on."""
+    """What finding the training settings of one network depends on."""
 
     experiment: str
     variant: str
     network: NetworkSettings
-    optimizer: Literal["sgd"]
+    train_points: Count | None
+    optimizers: list[Optimizer]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     search: Search
 
 
 class TrainSettings(Section):
-    """What the baselines of one width depend on; the grid of the search is not part of it, its result is an input."""
+    """What the baselines of one network depend on, but for the optimizers, which the result of the search names."""
 
     experiment: str
     variant: str
     network: NetworkSettings
-    optimizer: Literal["sgd"]
+    train_points: Count | None
     momentum: Annotated[float, Field(ge=0, lt=1)]
     runs: Count
     steps: Count
@@ -79,6 +95,7 @@ class SampleSettings(Section):
     experiment: str
     variant: str
     network: NetworkSettings
+    train_points: Count | None
     observables: Observables
     procedure: Procedure
 
@@ -95,6 +112,7 @@ class AnalyseSettings(Section):
     experiment: str
     variant: str
     width: Count
+    train_points: Count | None
     observables: Observables
     analysis: Analysis
 
@@ -106,6 +124,7 @@ class ClaimsSettings(Section):
     claims: list[Claim]
     reference_width: dict[str, Count] = Field(description="of each experiment")
     confidence: dict[str, Probability] = Field(description="of each experiment")
+    low_loss: dict[str, tuple[float, float]] = Field(description="(lower, upper) edges in ln L, of each experiment")
 
 
 def claims_settings(
@@ -119,25 +138,65 @@ def claims_settings(
         claims=claims,
         reference_width={name: experiment.model.reference_width for name, experiment in about.items()},
         confidence={name: experiment.analysis.confidence for name, experiment in about.items()},
+        low_loss={name: experiment.analysis.low_loss for name, experiment in about.items()},
     )
 
 
 def variants(experiment: Experiment) -> dict[str, Variant]:
-    """All landscapes of an experiment by name: each width, and the reference width by the published procedure."""
-    model, sampler = experiment.model, experiment.sampler
-    other = sampler.main.model_copy(update=dict(sampler.other_widths))
-    found = {
-        _trained(width): Variant(width=width, procedure=sampler.main if width == model.reference_width else other)
-        for width in model.widths
-    }
-    published = Variant(width=model.reference_width, procedure=sampler.published)
-    return found | {f"{_trained(model.reference_width)}-published": published}
+    """All landscapes of an experiment by name.
+
+    One for each width and, if asked for, each number of train points; with Monte Carlo also the reference width by
+    the published procedure and by molecular dynamics with and without a Metropolis test.
+    """
+    sampler, reference = experiment.sampler, experiment.model.reference_width
+    found = {variant.name: variant for variant in _networks(experiment)}
+    if sampler.kind == "wlmd":
+        return found
+    main = found[f"width-{reference}"]
+    found[f"{main.name}-published"] = main.model_copy(update={"procedure": sampler.published})
+    if sampler.compared is not None:
+        smooth = main.observables.model_copy(update={"y": sampler.compared.y})
+        for name, procedure in (("wlmd", sampler.compared.wlmd), ("wlhmc", sampler.compared.wlhmc)):
+            found[f"{main.name}-{name}"] = main.model_copy(update={"procedure": procedure, "observables": smooth})
+    return found
 
 
 def trained_variants(experiment: Experiment) -> dict[str, Variant]:
-    """The variants that are trained, one per width; "width-6-published" samples the network of "width-6"."""
-    names = [_trained(width) for width in experiment.model.widths]
-    return {name: variant for name, variant in variants(experiment).items() if name in names}
+    """The variants that are trained, one per network and train set; "width-6-published" samples that of "width-6"."""
+    return {name: variant for name, variant in variants(experiment).items() if name == variant.name}
+
+
+def _networks(experiment: Experiment) -> Iterator[Variant]:
+    """The reference network, the other widths, and the reference width with other numbers of train points."""
+    reference, sampler = experiment.model.reference_width, experiment.sampler
+    other = sampler.main.model_copy(update=dict(sampler.other_widths or {}))
+    for width in experiment.model.widths:
+        procedure = sampler.main if width == reference else other
+        yield Variant(width=width, observables=experiment.observables, procedure=procedure)
+    for points in experiment.train_points:
+        yield Variant(width=reference, train_points=points, observables=experiment.observables, procedure=other)
+
+
+def fetched_files(experiments: Iterable[Experiment]) -> dict[str, FetchSettings]:
+    """The files of some experiments that are fetched, by name; raises ConfigError when two share a name."""
+    found: dict[str, FetchSettings] = {}
+    for source in (file for experiment in experiments for file in experiment.data.files()):
+        if isinstance(source, LocalFile):
+            continue
+        settings = found.setdefault(source.file_name, FetchSettings(source=source))
+        if settings.source != source:
+            raise ConfigError(
+                f"two experiments describe the file {source.file_name} differently under data.sources: make them equal"
+            )
+    return found
+
+
+def fetch_settings(text: str) -> FetchSettings:
+    """Settings of the verb that fetches a file, from JSON; raises ConfigError."""
+    try:
+        return FetchSettings.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise ConfigError(f"--settings: {mistakes(FetchSettings, error.errors(), {})[0].sentence()}") from error
 
 
 def settings_for(verb: str, experiment: str, variant: str | None, scale: str, config_dir: Path = CONFIG_DIR) -> Any:
@@ -150,7 +209,7 @@ def settings_for(verb: str, experiment: str, variant: str | None, scale: str, co
     if verb == "prepare":
         if variant is not None:
             raise ConfigError(f"prepare takes no variant, but got {variant!r}; leave it out")
-        return PrepareSettings(experiment=experiment, data=description.data)
+        return PrepareSettings(experiment=experiment, data=description.data.used())
     known = trained_variants(description) if verb in {"search", "train"} else variants(description)
     name = variant or ""
     _check_known(f"variant of {experiment} to {verb}", name, known)
@@ -160,10 +219,6 @@ def settings_for(verb: str, experiment: str, variant: str | None, scale: str, co
 def settings_json(settings: Section) -> str:
     """Canonical JSON: equal settings give equal text, keys sorted, no spaces."""
     return json.dumps(settings.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _trained(width: int) -> str:
-    return f"width-{width}"
 
 
 def _network(model: Model, width: int) -> NetworkSettings:
@@ -183,7 +238,8 @@ def _search(description: Experiment, experiment: str, name: str, variant: Varian
         experiment=experiment,
         variant=name,
         network=_network(description.model, variant.width),
-        optimizer=training.optimizer,
+        train_points=variant.train_points,
+        optimizers=training.optimizers,
         momentum=training.momentum,
         search=training.search,
     )
@@ -195,7 +251,7 @@ def _train(description: Experiment, experiment: str, name: str, variant: Variant
         experiment=experiment,
         variant=name,
         network=_network(description.model, variant.width),
-        optimizer=training.optimizer,
+        train_points=variant.train_points,
         momentum=training.momentum,
         runs=training.runs,
         steps=training.steps,
@@ -209,7 +265,8 @@ def _sample(description: Experiment, experiment: str, name: str, variant: Varian
         experiment=experiment,
         variant=name,
         network=_network(description.model, variant.width),
-        observables=description.observables,
+        train_points=variant.train_points,
+        observables=variant.observables,
         procedure=variant.procedure,
     )
 
@@ -223,7 +280,8 @@ def _analyse(description: Experiment, experiment: str, name: str, variant: Varia
         experiment=experiment,
         variant=name,
         width=variant.width,
-        observables=description.observables,
+        train_points=variant.train_points,
+        observables=variant.observables,
         analysis=description.analysis,
     )
 

@@ -6,25 +6,42 @@ from pydantic import Field, model_validator
 
 from entroscape.config.section import Count, Positive, Section
 
+Optimizer = Literal["sgd", "adam"]
+Rates = Annotated[list[Positive], Field(min_length=1)]
+
 
 class Search(Section):
-    """Small grid search for the training settings; it looks at the training loss only."""
+    """Small grid search for the training settings; it looks at the training loss only.
+
+    An optimizer with one learning rate and one batch size is not searched: it has these.
+    """
 
     runs: Count = Field(description="independent runs per grid point")
     steps: Count = Field(description="steps per run")
-    learning_rates: Annotated[list[Positive], Field(min_length=1)]
+    learning_rates: Rates
+    adam_learning_rates: Rates | None = Field(None, description="of adam; null: the same as of sgd")
     batch_sizes: Annotated[list[Count], Field(min_length=1)]
+
+    def rates(self, optimizer: Optimizer) -> list[float]:
+        """Learning rates to try for an optimizer."""
+        return self.adam_learning_rates if optimizer == "adam" and self.adam_learning_rates else self.learning_rates
 
 
 class Training(Section):
     """Baselines: many independent runs trained as one batch, half of them free, half kept in the box."""
 
-    optimizer: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    runs: Count = Field(description="independent runs of each protocol (free, box)")
-    steps: Count = Field(description="optimiser steps per run")
+    optimizers: Annotated[list[Optimizer], Field(min_length=1)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="of sgd; adam has its usual decay rates")
+    runs: Count = Field(description="independent runs of each optimizer and protocol (free, box)")
+    steps: Count = Field(description="optimizer steps per run")
     record_every: Count = Field(description="steps between two recorded states")
     search: Search
+
+    @model_validator(mode="after")
+    def _optimizers_differ(self) -> Self:
+        if len(set(self.optimizers)) < len(self.optimizers):
+            raise ValueError("optimizers must differ from each other")
+        return self
 
     @model_validator(mode="after")
     def _something_recorded(self) -> Self:

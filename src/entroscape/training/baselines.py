@@ -1,8 +1,7 @@
-"""Baselines: many independent runs of SGD with momentum, trained together as one batched computation.
+"""Baselines: many independent runs of SGD with momentum and of Adam, trained together as one batched computation.
 
-The state of R runs is theta[R, P]. Two protocols run side by side: "free" is plain SGD; "box" is SGD projected
+The state of R runs is theta[R, P]. Two protocols run side by side: "free" is the plain optimizer; "box" projects
 onto the sampler's box after every step, since the landscape counts no state outside it.
-All arithmetic is float64: it costs a few per cent for networks this narrow and agrees with the sampler.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,34 +13,27 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from entroscape.data.dataset import TaskData
-from entroscape.models import Network
-from entroscape.observables import correct, ln_loss, mean_loss
+from entroscape.config.sampler import TestCoordinate
+from entroscape.observables import mean_loss
+from entroscape.training.problem import Problem
 
 PROTOCOLS = ("free", "box")
+OPTIMIZERS = ("sgd", "adam")  # the runs of a batch are in this order
+
+# of Adam, as proposed (Kingma and Ba 2014) and as in torch.optim.Adam
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
 
 
-class Points(NamedTuple):
-    """A task's arrays as tensors."""
-
-    x_train: Tensor  # [N, D]
-    y_train: Tensor  # [N]
-    x_test: Tensor  # [M, D]
-    y_test: Tensor  # [M]
-
-    @classmethod
-    def of(cls, data: TaskData) -> "Points":
-        """The same numbers; memory is shared with the arrays."""
-        return cls(*(torch.as_tensor(array) for array in (data.x_train, data.y_train, data.x_test, data.y_test)))
-
-
-class SGDState(NamedTuple):
+class State(NamedTuple):
     """What the next step needs, for R runs with P parameters on N train points."""
 
     theta: Tensor  # [R, P]
-    velocity: Tensor  # [R, P], sum of past gradients as in torch.optim.SGD
+    velocity: Tensor  # [R, P], of SGD the sum of past gradients as in torch.optim.SGD, of Adam their mean
+    square: Tensor  # [A, P], mean of the squared gradients of the runs of Adam, which are the last A
     order: Tensor  # [R, N], each run's order of the train points in this epoch
     position: int  # points of this epoch already used
+    steps: int  # already done
 
 
 class Record(NamedTuple):
@@ -50,7 +42,7 @@ class Record(NamedTuple):
     step: int
     theta: Tensor  # [R, P]
     ln_train_loss: np.ndarray  # [R], all train points; not finite where a run has diverged
-    test_correct: np.ndarray  # [R], int
+    test: dict[str, np.ndarray]  # [R] each, as `Problem.test` names them
     inside: np.ndarray  # [R], bool: every parameter within the box
 
 
@@ -58,32 +50,49 @@ class Record(NamedTuple):
 class Runs:
     """The R runs of one batch: what is their own, and the batch size, which they share."""
 
+    optimizer: np.ndarray  # [R], "sgd" or "adam", in this order
     protocol: np.ndarray  # [R], "free" or "box"
-    run: np.ndarray  # [R], number of the run among those of equal protocol and learning rate
+    run: np.ndarray  # [R], number of the run among those of equal optimizer, protocol and learning rate
     learning_rate: np.ndarray  # [R]
     batch_size: int
 
     @classmethod
-    def grid(cls, settings: Sequence[tuple[str, float]], batch_size: int, runs: int) -> "Runs":
-        """`runs` runs of each (protocol, learning rate)."""
-        protocol, learning_rate = (np.repeat(column, runs) for column in zip(*settings, strict=True))
-        return cls(protocol, np.tile(np.arange(runs), len(settings)), learning_rate, batch_size)
+    def grid(cls, settings: Sequence[tuple[str, str, float]], batch_size: int, runs: int) -> "Runs":
+        """`runs` runs of each (optimizer, protocol, learning rate)."""
+        settings = sorted(settings, key=lambda setting: OPTIMIZERS.index(setting[0]))
+        optimizer, protocol, learning_rate = (np.repeat(column, runs) for column in zip(*settings, strict=True))
+        return cls(optimizer, protocol, np.tile(np.arange(runs), len(settings)), learning_rate, batch_size)
 
-    def bound(self, network: Network) -> Tensor:
-        """Largest allowed |theta|, [R, P]: the box, or no bound for free runs."""
+    def __len__(self) -> int:
+        """Number of runs R."""
+        return len(self.run)
+
+    def parts(self, size: int) -> Iterator["Runs"]:
+        """The runs in batches of at most `size`."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            optimizer, protocol, run = self.optimizer[part], self.protocol[part], self.run[part]
+            yield Runs(optimizer, protocol, run, self.learning_rate[part], self.batch_size)
+
+    def numbers(self, runs: int) -> np.ndarray:
+        """Number of each run among those of both optimizers, `runs` of each, [R]."""
+        return self.run + runs * (self.optimizer == "adam")
+
+    def bound(self, half_width: Tensor) -> Tensor:
+        """Largest allowed |theta|, [R, P]: the box of half_width[P], or no bound for free runs."""
         boxed = torch.as_tensor(self.protocol == "box").unsqueeze(1)
-        return torch.where(boxed, network.half_width, torch.inf)
+        return torch.where(boxed, half_width, torch.inf)
 
-    def frame(self, record: Record, test_points: int) -> pd.DataFrame:
+    def frame(self, record: Record) -> pd.DataFrame:
         """One row per run: the columns of the training table."""
         return pd.DataFrame(
             {
                 "protocol": self.protocol,
+                "optimizer": self.optimizer,
                 "run": self.run,
                 "step": record.step,
                 "ln_train_loss": record.ln_train_loss,
-                "test_accuracy": record.test_correct / test_points,
-                "test_correct": record.test_correct,
+                **record.test,
                 "inside": record.inside,
                 "learning_rate": self.learning_rate,
                 "batch_size": self.batch_size,
@@ -91,42 +100,56 @@ class Runs:
         )
 
 
-def init_state(network: Network, bound: Tensor, points: int, generator: Generator) -> SGDState:
-    """Runs at rest at the random start of `torch.nn.Linear`, clipped onto bound[R, P].
+def init_state(problem: Problem, runs: Runs, generator: Generator) -> State:
+    """Runs at rest at the network's random start, clipped onto the box where they are kept in it.
 
-    The clipping matters for wide networks, whose first layer starts wider than the box.
+    The clipping matters for networks that start wider than the box.
     """
-    uniform = 2 * torch.rand(bound.shape, generator=generator, dtype=torch.float64) - 1
-    theta = (uniform * network.initial_scale).clamp(-bound, bound)
-    order = torch.arange(points).expand(len(bound), points)
-    return SGDState(theta, torch.zeros_like(theta), order, points)
+    bound = runs.bound(problem.half_width)
+    theta = problem.network.initial(generator, len(runs)).to(problem.dtype).clamp(-bound, bound)
+    square = torch.zeros(int((runs.optimizer == "adam").sum()), theta.shape[1], dtype=theta.dtype)
+    points = len(problem.y_train)
+    order = torch.arange(points).expand(len(runs), points)
+    return State(theta, torch.zeros_like(theta), square, order, points, 0)
 
 
-def build_step(
-    network: Network, x: Tensor, y: Tensor, bound: Tensor, learning_rate: Tensor, momentum: float, batch_size: int
-) -> Callable[[SGDState, Generator], SGDState]:
-    """SGD step of R runs on points x[N, D], labels y[N], with bound[R, P] and learning_rate[R].
+def build_step(problem: Problem, runs: Runs, momentum: float) -> Callable[[State, Generator], State]:
+    """Step of all runs, each with its own optimizer, bound and learning rate; the momentum is that of SGD.
 
     Minibatches are consecutive parts of a fresh random order per run and epoch, the last one shorter where
-    batch_size does not divide N: every point is used once per epoch, as in the usual training loop.
+    the batch size does not divide N: every point is used once per epoch, as in the usual training loop.
     """
-    rate = learning_rate.unsqueeze(1)
+    bound, adam = runs.bound(problem.half_width), runs.optimizer == "adam"
+    rate, kept, added = (
+        torch.as_tensor(values).to(problem.dtype).unsqueeze(1)
+        for values in (runs.learning_rate, np.where(adam, BETAS[0], momentum), np.where(adam, 1 - BETAS[0], 1.0))
+    )
 
-    def step(state: SGDState, generator: Generator) -> SGDState:
-        order, batch, position = _draw_batch(state, batch_size, generator)
-        gradient = _gradient(network, state.theta, x[batch], y[batch])
-        velocity = momentum * state.velocity + gradient
-        moved = state.theta - rate * velocity
+    def step(state: State, generator: Generator) -> State:
+        order, batch, position = _draw_batch(state, runs.batch_size, generator)
+        gradient = _gradient(problem, state.theta, batch)
+        velocity = kept * state.velocity + added * gradient
+        move, square, steps = rate * velocity, state.square, state.steps + 1
+        if len(square):
+            square = BETAS[1] * square + (1 - BETAS[1]) * gradient[-len(square) :].square()
+            move[-len(square) :] *= adam_scale(square, steps)
+        moved = state.theta - move
         theta = moved.clamp(-bound, bound)
         # a parameter stopped by the wall loses its velocity, which points out of the box: kept, it would press
         # against the wall for long after its gradient has turned
         velocity = torch.where(theta == moved, velocity, 0.0)
-        return SGDState(theta, velocity, order, position)
+        return State(theta, velocity, square, order, position, steps)
 
     return step
 
 
-def _draw_batch(state: SGDState, batch_size: int, generator: Generator) -> tuple[Tensor, Tensor, int]:
+def adam_scale(square: Tensor, steps: int) -> Tensor:
+    """What Adam's mean gradient is multiplied by, besides the learning rate; both means as they are after `steps`."""
+    first, second = (1 - beta**steps for beta in BETAS)
+    return 1 / (first * ((square / second).sqrt() + EPSILON))
+
+
+def _draw_batch(state: State, batch_size: int, generator: Generator) -> tuple[Tensor, Tensor, int]:
     """Order[R, N] of the epoch, the points[R, B] of the next minibatch, and the position after it."""
     order, position = state.order, state.position
     if position >= order.shape[1]:
@@ -135,41 +158,36 @@ def _draw_batch(state: SGDState, batch_size: int, generator: Generator) -> tuple
     return order, batch, position + batch.shape[1]
 
 
-def _gradient(network: Network, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Gradient[R, P] of each run's mean loss on its points x[R, B, D], y[R, B]."""
+def _gradient(problem: Problem, theta: Tensor, batch: Tensor) -> Tensor:
+    """Gradient[R, P] of each run's mean loss on its points batch[R, B]."""
     theta = theta.detach().requires_grad_()
-    return torch.autograd.grad(mean_loss(network.logits(theta, x), y).sum(), theta)[0]
+    loss = mean_loss(problem.network.logits(theta, problem.x_train[batch]), problem.y_train[batch])
+    return torch.autograd.grad(loss.sum(), theta)[0]
 
 
-def measure(network: Network, theta: Tensor, step: int, points: Points) -> Record:
+def measure(problem: Problem, theta: Tensor, step: int, y: TestCoordinate | None = None) -> Record:
     """Record of states theta[R, P]."""
-    ln_train_loss = ln_loss(network.logits(theta, points.x_train), points.y_train).numpy()
-    test_correct = correct(network.logits(theta, points.x_test), points.y_test).numpy()
-    inside = (theta.abs() <= network.half_width).all(dim=1).numpy()
-    return Record(step, theta, ln_train_loss, test_correct, inside)
+    return Record(step, theta, problem.ln_train_loss(theta), problem.test(theta, y), problem.inside(theta))
 
 
 def train(
-    network: Network,
-    data: TaskData,
+    problem: Problem,
     runs: Runs,
     *,
     momentum: float,
     steps: int,
     record_every: int,
     generator: Generator,
+    y: TestCoordinate | None = None,
 ) -> Iterator[Record]:
     """Train all runs for `steps` steps; yields the start and then every `record_every`-th state and the last.
 
     A run that diverges goes on as nan, is recorded as such, and does not touch the others.
     """
-    points = Points.of(data)
-    bound = runs.bound(network)
-    state = init_state(network, bound, len(data.y_train), generator)
-    rate = torch.as_tensor(runs.learning_rate)
-    step = build_step(network, points.x_train, points.y_train, bound, rate, momentum, runs.batch_size)
-    yield measure(network, state.theta, 0, points)
+    state = init_state(problem, runs, generator)
+    step = build_step(problem, runs, momentum)
+    yield measure(problem, state.theta, 0, y)
     for number in range(1, steps + 1):
         state = step(state, generator)
         if number % record_every == 0 or number == steps:
-            yield measure(network, state.theta, number, points)
+            yield measure(problem, state.theta, number, y)

@@ -5,31 +5,49 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from entroscape.config.training import Optimizer, Search
 from entroscape.errors import ConfigError
 from entroscape.training.baselines import PROTOCOLS, Runs
 
-COLUMNS = ["protocol", "learning_rate", "batch_size", "run", "ln_train_loss"]
+SETTING = ["learning_rate", "batch_size"]
+KIND = ["optimizer", "protocol"]
+COLUMNS = [*KIND, *SETTING, "run", "ln_train_loss"]
 
 
-def grid_runs(learning_rates: Sequence[float], batch_size: int, runs: int) -> Runs:
-    """`runs` runs of every (protocol, learning rate) at one batch size, to be trained as one batch."""
-    return Runs.grid([(protocol, rate) for protocol in PROTOCOLS for rate in learning_rates], batch_size, runs)
+def grid_runs(search: Search, optimizers: Sequence[Optimizer], batch_size: int, runs: int) -> Runs:
+    """`runs` runs of every optimizer, protocol and learning rate at one batch size, to be trained as one batch."""
+    settings = [(o, protocol, rate) for o in optimizers for protocol in PROTOCOLS for rate in search.rates(o)]
+    return Runs.grid(settings, batch_size, runs)
 
 
-def choose(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
-    """(learning rate, batch size) of each protocol with the lowest median final ln train loss.
+def untrained(runs: Runs) -> pd.DataFrame:
+    """Rows of runs that there is no need to train, since nothing has to be chosen; their loss is not known."""
+    columns = {
+        "optimizer": runs.optimizer,
+        "protocol": runs.protocol,
+        "learning_rate": runs.learning_rate,
+        "batch_size": runs.batch_size,
+        "run": runs.run,
+        "ln_train_loss": np.nan,
+    }
+    return pd.DataFrame(columns)[COLUMNS]
 
-    A diverged run counts as infinitely bad. Equal medians: the smaller learning rate, then the smaller batch.
-    Raises ConfigError when no setting of a protocol has a finite median.
+
+def choose(table: pd.DataFrame) -> dict[tuple[str, str], tuple[float, int]]:
+    """(learning rate, batch size) of each (optimizer, protocol) with the lowest median final ln train loss.
+
+    A diverged run counts as infinitely bad. Equal medians: the smaller learning rate, then the smaller batch. A
+    setting without alternative is taken as it is. Raises ConfigError when no setting has a finite median.
     """
     table = table.assign(ln_train_loss=table.ln_train_loss.fillna(np.inf))
-    medians = table.groupby(["protocol", "learning_rate", "batch_size"]).ln_train_loss.median().reset_index()
-    ranked = medians.sort_values(["ln_train_loss", "learning_rate", "batch_size"])
-    best = ranked.drop_duplicates("protocol").sort_values("protocol")
-    for protocol in best.protocol[best.ln_train_loss == np.inf]:
-        raise ConfigError(
-            f"training.search: at least half of the runs of protocol {protocol!r} diverged at every setting; "
-            "add smaller learning_rates"
-        )
-    rows = zip(best.protocol, best.learning_rate, best.batch_size, strict=True)
-    return {str(protocol): (float(rate), int(size)) for protocol, rate, size in rows}
+    medians = table.groupby([*KIND, *SETTING]).ln_train_loss.median().reset_index()
+    chosen = {}
+    for (optimizer, protocol), settings in medians.groupby(KIND):
+        best = settings.sort_values(["ln_train_loss", *SETTING]).iloc[0]
+        if len(settings) > 1 and best.ln_train_loss == np.inf:
+            raise ConfigError(
+                f"training.search: at least half of the runs of {optimizer}, protocol {protocol!r}, diverged at every "
+                "setting; add smaller learning_rates"
+            )
+        chosen[str(optimizer), str(protocol)] = float(best.learning_rate), int(best.batch_size)
+    return chosen

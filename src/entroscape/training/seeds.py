@@ -4,7 +4,9 @@ They are starting points only and carry no weight: where a walker starts does no
 from a search that makes the train loss as small as it can, which no baseline does and no figure shows.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,17 +15,19 @@ import torch
 import xarray as xr
 from torch import Generator, Tensor
 
-from entroscape.config.sampler import Axis
-from entroscape.data.dataset import TaskData
-from entroscape.models import Network
+from entroscape.config.sampler import Axis, Observables, TestCoordinate
 from entroscape.observables import ln_loss
-from entroscape.training.baselines import Points, Record, measure
+from entroscape.training.baselines import BETAS, Record, adam_scale, measure
+from entroscape.training.problem import Problem
 
 STATES_PER_BIN = 8  # different ones, so that the walkers of a window do not all start alike
+POOL_MEMORY = 2**28  # bytes that all kept states may take: of large networks fewer are kept per bin, at least one
 CONTINUED_RUNS = 64
 ROUNDS = 5  # at width 4, later rounds reach ln L one unit lower than the first; wide networks do not need them
 STEPS = 1000  # per round; three times as many lower ln L by less than 0.1
-LEARNING_RATE = 0.03  # Adam, at the start; the result hardly depends on it between 0.01 and 0.1
+# of Adam, at the start, each of them for one run in four; small networks do best with the largest, and it throws
+# large ones out of every minimum
+LEARNING_RATES = (0.03, 0.01, 0.003, 0.001)
 COPIES = 4  # of each survivor of a round
 SHAKE = 0.5  # standard deviation of their displacement in half widths of the box
 
@@ -33,28 +37,23 @@ class Seeds(NamedTuple):
 
     theta: np.ndarray  # [S, P]
     ln_train_loss: np.ndarray  # [S]
-    test_correct: np.ndarray  # [S]
+    y: np.ndarray  # [S], the other coordinate of the landscape
     run: np.ndarray  # [S], the training run each comes from
 
     @classmethod
-    def none(cls, parameters: int) -> "Seeds":
-        """No states of a network with this many parameters."""
-        return cls(np.empty((0, parameters)), np.empty(0), np.empty(0, int), np.empty(0, int))
+    def none(cls, problem: Problem) -> "Seeds":
+        """No states of the problem's network."""
+        theta = problem.half_width.new_empty(0, problem.network.layout.size).numpy()
+        return cls(theta, np.empty(0), np.empty(0), np.empty(0, int))
 
-    @classmethod
-    def from_record(cls, record: Record, runs: np.ndarray, which: np.ndarray | slice = slice(None)) -> "Seeds":
-        """The record's states that `which` selects, all by default; runs[R] are the numbers of all its runs."""
-        theta = record.theta.numpy()[which]
-        return cls(theta, record.ln_train_loss[which], record.test_correct[which], runs[which])
-
-    def to_dataset(self, test_points: int) -> xr.Dataset:
-        """theta[state, parameter] and each state's ln train loss, test accuracy and run, from low to high loss."""
+    def to_dataset(self, kind: str) -> xr.Dataset:
+        """theta[state, parameter], each state's coordinates and run, from low to high loss; `kind` names y."""
         s = self.take(np.argsort(self.ln_train_loss, kind="stable"))
         return xr.Dataset(
             {
                 "theta": (("state", "parameter"), s.theta),
                 "ln_train_loss": ("state", s.ln_train_loss),
-                "test_accuracy": ("state", s.test_correct / test_points),
+                kind: ("state", s.y),
                 "run": ("state", s.run),
             }
         )
@@ -63,64 +62,123 @@ class Seeds(NamedTuple):
         """The states of these indices, in their order."""
         return Seeds(*(column[index] for column in self))
 
-
-def keep(pool: Seeds, new: Seeds, axis: Axis, per_bin: int = STATES_PER_BIN) -> Seeds:
-    """Add new states to a pool that holds at most `per_bin` states in each bin of ln L.
-
-    First come, first kept, but a state of a run that the bin has not yet goes before a second one of the same run.
-    States beyond the axis, and those whose loss is not finite, are left out.
-    """
-    states = Seeds(*(np.concatenate(pair) for pair in zip(pool, new, strict=True)))
-    usable = np.flatnonzero((states.ln_train_loss >= axis.min) & (states.ln_train_loss < axis.max))
-    states = states.take(usable)
-    bins = np.floor((states.ln_train_loss - axis.min) / axis.bin_width)
-    table = pd.DataFrame({"bin": bins, "run": states.run})
-    table["repeat"] = table.groupby(["bin", "run"]).cumcount()
-    kept = table.sort_values(["bin", "repeat"], kind="stable").groupby("bin").head(per_bin)
-    return states.take(kept.index.to_numpy())
+    def join(self, other: "Seeds") -> "Seeds":
+        """These states, then the others."""
+        return Seeds(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
 
-def best_runs(record: Record, which: np.ndarray, n: int = CONTINUED_RUNS) -> np.ndarray:
-    """Indices of the (at most) n runs of lowest finite train loss among those where `which`[R] is true."""
-    usable = np.flatnonzero(which & np.isfinite(record.ln_train_loss))
-    return usable[np.argsort(record.ln_train_loss[usable], kind="stable")[:n]]
+@dataclass(frozen=True)
+class Wanted:
+    """What the sampler is to start from: states on these axes, at most so many in each bin of ln L."""
+
+    x: Axis
+    y: TestCoordinate
+    per_bin: int
+
+    @classmethod
+    def of(cls, problem: Problem, observables: Observables) -> "Wanted":
+        """Fewer states per bin for large networks."""
+        x, parameters = observables.ln_train_loss, problem.network.layout.size
+        fit = POOL_MEMORY // (_bins(x) * parameters * problem.dtype.itemsize)
+        return cls(x, observables.y, max(1, min(STATES_PER_BIN, fit)))
+
+    def states(self, record: Record, runs: np.ndarray, which: np.ndarray | slice = slice(None)) -> Seeds:
+        """The record's states that `which` selects, all by default; runs[R] are the numbers of all its runs."""
+        theta, y = record.theta.numpy(), record.test[self.y.kind]
+        return Seeds(theta[which], record.ln_train_loss[which], y[which], runs[which])
+
+    def keep(self, pool: Seeds, new: Seeds) -> Seeds:
+        """Add new states to a pool; the same pool if it has enough of their like.
+
+        First come, first kept, but a state of a run that the bin has not yet goes before a second one of the same
+        run. States beyond an axis, and those whose coordinates are not finite, are left out.
+        """
+        new = new.take(np.flatnonzero(self._on_axes(new)))
+        table = pd.concat([self._bins(pool), self._bins(new)], ignore_index=True)
+        table["repeat"] = table.groupby(["bin", "run"]).cumcount()
+        kept = table.sort_values(["bin", "repeat"], kind="stable").groupby("bin").head(self.per_bin).index.to_numpy()
+        old, added = kept[kept < len(pool.run)], kept[kept >= len(pool.run)] - len(pool.run)
+        return pool.take(old).join(new.take(added)) if len(added) else pool
+
+    def full(self, pool: Seeds, below: float) -> bool:
+        """Whether every bin from the minimum of the axis up to `below` in ln L has enough states, all of other runs."""
+        bins = np.arange(min(np.floor((below - self.x.min) / self.x.bin_width) + 1, _bins(self.x)))
+        different = self._bins(pool).groupby("bin").run.nunique().reindex(bins, fill_value=0)
+        return bool((different >= self.per_bin).all())
+
+    def _bins(self, seeds: Seeds) -> pd.DataFrame:
+        """Bin and run of each state."""
+        return pd.DataFrame({"bin": np.floor((seeds.ln_train_loss - self.x.min) / self.x.bin_width), "run": seeds.run})
+
+    def _on_axes(self, seeds: Seeds) -> np.ndarray:
+        """Whether both coordinates are in their range, bool[S]; the true accuracy has no other values."""
+        on: np.ndarray = _on_axis(seeds.ln_train_loss, self.x)
+        return on if self.y.kind == "test_accuracy" else on & _on_axis(seeds.y, self.y.axis)
+
+
+def _bins(axis: Axis) -> int:
+    return round((axis.max - axis.min) / axis.bin_width)
+
+
+def _on_axis(values: np.ndarray, axis: Axis) -> np.ndarray:
+    return (values >= axis.min) & (values < axis.max)
+
+
+def lowest(seeds: Seeds, n: int) -> Seeds:
+    """The (at most) n states of lowest finite train loss, from low to high."""
+    order = np.argsort(seeds.ln_train_loss, kind="stable")
+    return seeds.take(order[np.isfinite(seeds.ln_train_loss[order])][:n])
+
+
+def continued_runs(problem: Problem, wanted: Wanted) -> int:
+    """How many runs are to be followed down: as many as find different states for a bin, if memory allows."""
+    fit = problem.runs_at_once(len(problem.y_train))
+    return min(fit, CONTINUED_RUNS * wanted.per_bin // STATES_PER_BIN)
 
 
 def hop(
-    network: Network, data: TaskData, theta: Tensor, *, steps: int, record_every: int, generator: Generator
+    problem: Problem,
+    theta: Tensor,
+    *,
+    steps: int,
+    record_every: int,
+    generator: Generator,
+    y: TestCoordinate | None = None,
 ) -> Iterator[tuple[Record, np.ndarray]]:
     """Basin hopping in the box from theta[R, P]: yields records, each with the index[R] its states come from.
 
     After each descent the best quarter goes on, as it is and in copies shaken out of their minima.
     """
     origin = np.arange(len(theta))
+    rate = torch.tensor(LEARNING_RATES, dtype=theta.dtype)[origin % len(LEARNING_RATES)]
     for _ in range(ROUNDS):
-        for record in descend(network, data, theta, steps, record_every):
+        for record in descend(problem, theta, rate, steps, record_every, y):
             yield record, origin
         best = np.argsort(record.ln_train_loss, kind="stable")[: max(1, len(theta) // COPIES)]
         copies = np.tile(best, COPIES)
-        origin, theta = origin[copies], record.theta[copies]
-        noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype) * SHAKE * network.half_width
+        origin, rate, theta = origin[copies], rate[copies], record.theta[copies]
+        noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype) * SHAKE * problem.half_width
         noise[: len(best)] = 0.0
-        theta = (theta + noise).clamp(-network.half_width, network.half_width)
+        theta = (theta + noise).clamp(-problem.half_width, problem.half_width)
 
 
-def descend(network: Network, data: TaskData, theta: Tensor, steps: int, record_every: int) -> Iterator[Record]:
+def descend(
+    problem: Problem, theta: Tensor, rate: Tensor, steps: int, record_every: int, y: TestCoordinate | None = None
+) -> Iterator[Record]:
     """Follow theta[R, P] down in ln L inside the box; yields every `record_every`-th state and the last.
 
-    Adam on ln L with all train points, projected onto the box after each step; the learning rate falls to zero
-    as a cosine. ln L rather than L, so that the gradient keeps its size while the loss falls.
+    Adam with learning rate[R] on ln L with all train points, projected onto the box after each step; the learning
+    rate falls to zero as a cosine. ln L rather than L, so that the gradient keeps its size while the loss falls.
     """
-    points = Points.of(data)
-    theta = theta.clone().requires_grad_()
-    optimizer = torch.optim.Adam([theta], lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    mean, square = torch.zeros_like(theta), torch.zeros_like(theta)
     for number in range(1, steps + 1):
-        optimizer.zero_grad()
-        ln_loss(network.logits(theta, points.x_train), points.y_train).sum().backward()
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            theta.clamp_(-network.half_width, network.half_width)
+        theta = theta.detach().requires_grad_()
+        losses = ln_loss(problem.network.logits(theta, problem.train_points), problem.y_train)
+        gradient = torch.autograd.grad(losses.sum(), theta)[0]
+        mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
+        square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
+        falling = rate.unsqueeze(1) * (1 + math.cos(math.pi * (number - 1) / steps)) / 2
+        move = falling * mean * adam_scale(square, number)
+        theta = (theta.detach() - move).clamp(-problem.half_width, problem.half_width)
         if number % record_every == 0 or number == steps:
-            yield measure(network, theta.detach().clone(), number, points)
+            yield measure(problem, theta, number, y)

@@ -2,60 +2,79 @@
 
 import logging
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from entroscape.config.settings import SearchSettings
-from entroscape.data.dataset import TaskData
 from entroscape.digest import code_digest
 from entroscape.errors import ConfigError
-from entroscape.files import read_dataset, write_table
-from entroscape.models import make_network
+from entroscape.files import write_table
+from entroscape.models import network_module
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import torch_generator
-from entroscape.training.baselines import train
-from entroscape.training.search import COLUMNS, choose, grid_runs
+from entroscape.training.baselines import Runs, train
+from entroscape.training.problem import Problem, read_problem
+from entroscape.training.search import COLUMNS, choose, grid_runs, untrained
 
 logger = logging.getLogger(__name__)
 
 
 def run(settings: SearchSettings, *, data: Path, output: Path, threads: int) -> None:
-    """Write the final train loss of every run of the grid, one row per run."""
+    """Write the final train loss of every run of the grid, one row per run.
+
+    An optimizer with a single setting is not trained: it has one row, without a loss.
+    """
     torch.set_num_threads(threads)
-    task = TaskData.from_dataset(read_dataset(data))
-    _check_batch_sizes(settings, len(task.y_train))
-    table = pd.concat([_batch(settings, task, size) for size in settings.search.batch_sizes], ignore_index=True)
-    for protocol, (learning_rate, batch_size) in choose(table).items():
-        logger.info("%s: learning rate %g, batch size %d", protocol, learning_rate, batch_size)
-    table.attrs.update(stamp(settings, code_digest(__name__), [settings.experiment, settings.variant, "search"], "cpu"))
+    problem = read_problem(settings, data)
+    sizes = _batch_sizes(settings, len(problem.y_train))
+    parts = [rows for size in sizes for rows in _grid(settings, problem, size, len(sizes))]
+    table = pd.concat(parts, ignore_index=True)
+    for (optimizer, protocol), (learning_rate, batch_size) in choose(table).items():
+        logger.info("%s, %s: learning rate %g, batch size %d", optimizer, protocol, learning_rate, batch_size)
+    code = code_digest(__name__, network_module(settings.network.kind))
+    table.attrs.update(stamp(settings, code, [settings.experiment, settings.variant, "search"], "cpu"))
     write_table(table, output)
 
 
-def _check_batch_sizes(settings: SearchSettings, points: int) -> None:
-    largest = max(settings.search.batch_sizes)
-    if largest > points:
+def _batch_sizes(settings: SearchSettings, points: int) -> list[int]:
+    """Batch sizes to try: all those of the grid that the train points can fill; raises ConfigError if there is none."""
+    sizes = [size for size in settings.search.batch_sizes if size <= points]
+    if not sizes:
         raise ConfigError(
-            f"training.search.batch_sizes: {largest} is more than the {points} train points; "
-            f"use at most {points}, or raise data.train_points_per_class"
+            f"training.search.batch_sizes: {min(settings.search.batch_sizes)} is more than the {points} train points; "
+            f"add one of at most {points}"
         )
+    return sizes
 
 
-def _batch(settings: SearchSettings, task: TaskData, batch_size: int) -> pd.DataFrame:
-    """Final table rows of all runs of one batch size."""
+def _grid(settings: SearchSettings, problem: Problem, batch_size: int, batch_sizes: int) -> Iterator[pd.DataFrame]:
+    """Table rows of all runs of one batch size, of which there are so many to choose from."""
     grid = settings.search
-    logger.info("batch size %d: %d learning rates, %d runs each", batch_size, len(grid.learning_rates), grid.runs)
-    runs = grid_runs(grid.learning_rates, batch_size, grid.runs)
-    records = train(
-        make_network(settings.network, task),
-        task,
-        runs,
-        momentum=settings.momentum,
-        steps=grid.steps,
-        record_every=max(1, grid.steps // 100),  # for the progress report; only the last record counts
-        generator=torch_generator(settings.experiment, settings.variant, 0, f"search, batch size {batch_size}"),
-    )
-    last = deque(logged(records, grid.steps, lambda record: record.step, logger), maxlen=1).pop()
-    return runs.frame(last, len(task.y_test))[COLUMNS]
+    fixed = [name for name in settings.optimizers if len(grid.rates(name)) * batch_sizes == 1]
+    if fixed:
+        yield untrained(grid_runs(grid, fixed, batch_size, 1))
+    searched = [name for name in settings.optimizers if name not in fixed]
+    if searched:
+        yield from _trained(settings, problem, grid_runs(grid, searched, batch_size, grid.runs))
+
+
+def _trained(settings: SearchSettings, problem: Problem, runs: Runs) -> Iterator[pd.DataFrame]:
+    """Final table rows of runs, trained together as far as memory allows."""
+    generator = torch_generator(settings.experiment, settings.variant, 0, f"search, batch size {runs.batch_size}")
+    steps = settings.search.steps
+    for part in runs.parts(problem.runs_at_once(runs.batch_size)):
+        logger.info("batch size %d: %d of %d runs", runs.batch_size, len(part), len(runs))
+        records = train(
+            problem,
+            part,
+            momentum=settings.momentum,
+            steps=steps,
+            record_every=max(1, steps // 100),  # for the progress report; only the last record counts
+            generator=generator,
+        )
+        last = deque(logged(records, steps, lambda record: record.step, logger), maxlen=1).pop()
+        yield part.frame(last)[COLUMNS]

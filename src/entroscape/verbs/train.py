@@ -10,16 +10,16 @@ import pandas as pd
 import torch
 
 from entroscape.config.settings import TrainSettings
-from entroscape.data.dataset import TaskData
 from entroscape.digest import code_digest
-from entroscape.files import read_dataset, read_table, write_dataset, write_table
-from entroscape.models import Network, make_network
+from entroscape.files import read_table, write_dataset, write_table
+from entroscape.models import network_module
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import torch_generator
 from entroscape.training.baselines import Record, Runs, train
+from entroscape.training.problem import Problem, read_problem
 from entroscape.training.search import choose
-from entroscape.training.seeds import STEPS, Seeds, best_runs, hop, keep
+from entroscape.training.seeds import STEPS, Seeds, Wanted, continued_runs, hop, lowest
 
 logger = logging.getLogger(__name__)
 
@@ -27,60 +27,71 @@ logger = logging.getLogger(__name__)
 def run(settings: TrainSettings, *, data: Path, search: Path, output: Path, seeds: Path, threads: int) -> None:
     """Write the coordinates of every recorded state to `output`, and starting points for the sampler to `seeds`."""
     torch.set_num_threads(threads)
-    task = TaskData.from_dataset(read_dataset(data))
-    network = make_network(settings.network, task)
-    tables, pool = [], Seeds.none(network.layout.size)
+    problem = read_problem(settings, data)
+    wanted, tables = Wanted.of(problem, settings.observables), []
+    pool = ends = Seeds.none(problem)
     for runs in _batches(choose(read_table(search)), settings.runs):
-        boxed = runs.protocol == "box"
-        for record in _train(settings, network, task, runs):
-            tables.append(runs.frame(record, len(task.y_test)))
-            pool = keep(pool, Seeds.from_record(record, runs.run, boxed), settings.observables.ln_train_loss)
-        logger.info("%d of %d runs diverged", (~np.isfinite(record.ln_train_loss)).sum(), len(boxed))
-        if boxed.any():
-            pool = _descend(settings, network, task, runs, record, pool)
-    attributes = stamp(settings, code_digest(__name__), [settings.experiment, settings.variant, "train"], "cpu")
+        for part, record in _train(settings, problem, runs):
+            tables.append(part.frame(record))
+            boxed = wanted.states(record, part.numbers(settings.runs), part.protocol == "box")
+            pool = wanted.keep(pool, boxed)
+            if record.step == settings.steps:
+                ends = lowest(ends.join(boxed), continued_runs(problem, wanted))
+                logger.info("%d of %d runs diverged", (~np.isfinite(record.ln_train_loss)).sum(), len(part))
+    pool = _descend(settings, problem, wanted, ends, pool)
+    code = code_digest(__name__, network_module(settings.network.kind))
+    attributes = stamp(settings, code, [settings.experiment, settings.variant, "train"], "cpu")
     table = pd.concat(tables, ignore_index=True)
     table.attrs.update(attributes)
     write_table(table, output)
-    write_dataset(pool.to_dataset(len(task.y_test)).assign_attrs(attributes), seeds)
+    write_dataset(pool.to_dataset(wanted.y.kind).assign_attrs(attributes), seeds)
 
 
-def _batches(chosen: dict[str, tuple[float, int]], runs: int) -> list[Runs]:
-    """The runs of all protocols, as one batch where they share the batch size."""
-    by_size: dict[int, list[tuple[str, float]]] = defaultdict(list)
-    for protocol, (learning_rate, batch_size) in chosen.items():
-        by_size[batch_size].append((protocol, learning_rate))
+def _batches(chosen: dict[tuple[str, str], tuple[float, int]], runs: int) -> list[Runs]:
+    """The runs of all optimizers and protocols, as one batch where they share the batch size."""
+    by_size: dict[int, list[tuple[str, str, float]]] = defaultdict(list)
+    for (optimizer, protocol), (learning_rate, batch_size) in chosen.items():
+        by_size[batch_size].append((optimizer, protocol, learning_rate))
     return [Runs.grid(by_size[size], size, runs) for size in sorted(by_size)]
 
 
-def _train(settings: TrainSettings, network: Network, task: TaskData, runs: Runs) -> Iterator[Record]:
-    """Records of one batch of runs."""
-    logger.info("batch size %d: %d runs (%s)", runs.batch_size, len(runs.run), ", ".join(np.unique(runs.protocol)))
-    records = train(
-        network,
-        task,
-        runs,
-        momentum=settings.momentum,
-        steps=settings.steps,
-        record_every=settings.record_every,
-        generator=torch_generator(settings.experiment, settings.variant, 0, f"train, batch size {runs.batch_size}"),
-    )
-    return logged(records, settings.steps, lambda record: record.step, logger)
+def _train(settings: TrainSettings, problem: Problem, runs: Runs) -> Iterator[tuple[Runs, Record]]:
+    """Records of the runs of one batch size, each with its runs: as many at a time as memory allows."""
+    generator = torch_generator(settings.experiment, settings.variant, 0, f"train, batch size {runs.batch_size}")
+    for part in runs.parts(problem.runs_at_once(runs.batch_size)):
+        logger.info("batch size %d: %d of %d runs", runs.batch_size, len(part), len(runs))
+        records = train(
+            problem,
+            part,
+            momentum=settings.momentum,
+            steps=settings.steps,
+            record_every=settings.record_every,
+            generator=generator,
+            y=settings.observables.y,
+        )
+        for record in logged(records, settings.steps, lambda record: record.step, logger):
+            yield part, record
 
 
-def _descend(settings: TrainSettings, network: Network, task: TaskData, runs: Runs, last: Record, pool: Seeds) -> Seeds:
-    """Add to the pool what the best box runs pass when they are followed further down."""
-    best = best_runs(last, runs.protocol == "box")
+def _descend(settings: TrainSettings, problem: Problem, wanted: Wanted, ends: Seeds, pool: Seeds) -> Seeds:
+    """Add to the pool what the lowest box runs pass when they are followed further down.
+
+    That goes on until the pool has enough states, or a whole descent has found none that it had not.
+    """
     steps = min(STEPS, settings.steps)
     records = hop(
-        network,
-        task,
-        last.theta[best],
+        problem,
+        torch.as_tensor(ends.theta),
         steps=steps,
         record_every=max(1, steps // 100),
         generator=torch_generator(settings.experiment, settings.variant, 0, "seeds"),
+        y=wanted.y,
     )
+    highest, before = ends.ln_train_loss.max(initial=-np.inf), pool
     for record, origin in records:
-        pool = keep(pool, Seeds.from_record(record, runs.run[best][origin]), settings.observables.ln_train_loss)
+        pool = wanted.keep(pool, wanted.states(record, ends.run[origin]))
+        if wanted.full(pool, highest) or (record.step == steps and pool is before):
+            break
+        before = pool if record.step == steps else before
     logger.info("%d states for the sampler, lowest ln L %.2f", len(pool.run), pool.ln_train_loss.min(initial=np.inf))
     return pool

@@ -1,0 +1,137 @@
+"""What is trained: a network on the points of a task, in one precision, and how its states are measured."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from entroscape.config.sampler import TestCoordinate
+from entroscape.config.settings import SearchSettings, TrainSettings
+from entroscape.data.dataset import TaskData
+from entroscape.files import read_dataset
+from entroscape.models import Network, make_network
+from entroscape.observables import correct, ln_loss, mean_loss, test_coordinate
+
+# Up to this many parameters all is float64, as in the Monte Carlo sampler: the time of a step hardly depends on it.
+# Larger networks are float32, which halves memory and time; ln L is then good to 1e-6, bins are 0.01 and wider.
+LARGEST_DOUBLE = 100_000
+
+MEMORY = 2**29  # bytes that the runs treated at a time may take for states, gradients and activations
+TENSORS_PER_RUN = 8  # of size P: state, gradient, two means of gradients, and what a step makes in between
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network and a task's points as tensors of one floating-point type; labels stay integers."""
+
+    network: Network
+    x_train: Tensor  # [N, *shape]
+    y_train: Tensor  # [N]
+    x_test: Tensor  # [M, *shape]
+    y_test: Tensor  # [M]
+    half_width: Tensor  # [P], the box
+
+    @classmethod
+    def of(cls, network: Network, data: TaskData) -> "Problem":
+        """The points in the precision that suits the size of the network."""
+        dtype = torch.float64 if network.layout.size <= LARGEST_DOUBLE else torch.float32
+        x_train, y_train, x_test, y_test = (
+            torch.as_tensor(array).to(dtype if array.dtype.kind == "f" else torch.int64)
+            for array in (data.x_train, data.y_train, data.x_test, data.y_test)
+        )
+        return cls(network, x_train, y_train, x_test, y_test, _rounded_down(network.half_width, dtype))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of states, points and gradients."""
+        return self.half_width.dtype
+
+    @cached_property
+    def train_points(self) -> Tensor:
+        """All train points, as the network takes them fastest."""
+        return self.network.prepare(self.x_train)
+
+    @cached_property
+    def test_points(self) -> Tensor:
+        """All test points, as the network takes them fastest."""
+        return self.network.prepare(self.x_test)
+
+    def ln_train_loss(self, theta: Tensor) -> np.ndarray:
+        """ln of the mean loss over all train points, float64[R], of states theta[R, P]."""
+        parts = [self._ln_train_loss(part) for part in theta.split(self._measured_at_once)]
+        return torch.cat(parts).double().numpy()
+
+    def test(self, theta: Tensor, y: TestCoordinate | None = None) -> dict[str, np.ndarray]:
+        """How states theta[R, P] do on the test points, [R] each: the columns that a training table has for it.
+
+        Regression: ln_test_loss. Classification: test_accuracy, test_correct, and the y coordinate of a landscape
+        under the name of its kind where that is another one.
+        """
+        parts = [self._test(part, y) for part in theta.split(self._measured_at_once)]
+        return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+
+    def inside(self, theta: Tensor) -> np.ndarray:
+        """Whether every parameter is within the box, bool[R]; false where one is nan."""
+        inside: np.ndarray = (theta.abs() <= self.half_width).all(dim=1).numpy()
+        return inside
+
+    def runs_at_once(self, batch_size: int) -> int:
+        """Number of runs whose training on minibatches of this size takes about `MEMORY` bytes; at least one."""
+        parameters = TENSORS_PER_RUN * self.network.layout.size * self.dtype.itemsize
+        return max(1, MEMORY // (parameters + batch_size * self._bytes_per_point))
+
+    @torch.no_grad()
+    def _ln_train_loss(self, theta: Tensor) -> Tensor:
+        return ln_loss(self.network.logits(theta, self.train_points), self.y_train)
+
+    @torch.no_grad()
+    def _test(self, theta: Tensor, y: TestCoordinate | None) -> dict[str, Tensor]:
+        logits = self.network.logits(theta, self.test_points)
+        if self.y_test.is_floating_point():
+            return {"ln_test_loss": ln_loss(logits, self.y_test).double()}
+        right = correct(logits, self.y_test)
+        columns = {"test_accuracy": right.double() / len(self.y_test), "test_correct": right}
+        if y is not None and y.kind not in columns:
+            columns[y.kind] = test_coordinate(logits, self.y_test, y).double()
+        return columns
+
+    @property
+    def _measured_at_once(self) -> int:
+        """Number of states whose activations on all points take about `MEMORY` bytes; at least one."""
+        return max(1, MEMORY // (max(len(self.y_train), len(self.y_test)) * self._bytes_per_point))
+
+    @cached_property
+    def _bytes_per_point(self) -> int:
+        """Bytes that a run keeps of one point for the backward pass, with the point itself."""
+        one, two = (self._bytes_for_backward(points) for points in (1, 2))
+        return max(1, two - one)
+
+    def _bytes_for_backward(self, points: int) -> int:
+        kept = []
+
+        def count(tensor: Tensor) -> Tensor:
+            kept.append(tensor.numel() * tensor.element_size())
+            return tensor
+
+        theta = torch.zeros(1, self.network.layout.size, dtype=self.dtype, requires_grad=True)
+        x, y = self.x_train[None, :points], self.y_train[None, :points]
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            mean_loss(self.network.logits(theta, x), y)
+        return sum(kept)
+
+
+def read_problem(settings: SearchSettings | TrainSettings, data: Path) -> Problem:
+    """The network of these settings on the points, or the first of them, that `prepare` wrote."""
+    task = TaskData.from_dataset(read_dataset(data))
+    if settings.train_points is not None:
+        task = task.first(settings.train_points)
+    return Problem.of(make_network(settings.network, task), task)
+
+
+def _rounded_down(half_width: Tensor, dtype: torch.dtype) -> Tensor:
+    """The box in another precision, never wider than it is."""
+    rounded = half_width.to(dtype)
+    return torch.where(rounded.double() > half_width, torch.nextafter(rounded, torch.zeros_like(rounded)), rounded)
