@@ -9,6 +9,7 @@ import io
 import lzma
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,11 +87,23 @@ def _load(section: AmesPickle | KaggleCsv, folder: Path) -> tuple[pd.DataFrame, 
 
 def _ames(section: AmesPickle, folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """The 2,930 sales. The file is a pickle: `read` has verified it before it is opened."""
-    frame = pickle.loads(lzma.decompress(sources.read(section.file, folder)))
+    content = sources.read(section.file, folder)
+    try:
+        frame = _Unpickler(io.BytesIO(lzma.decompress(content))).load()
+    except (lzma.LZMAError, pickle.UnpicklingError) as error:
+        raise sources.unreadable(section.file, "a data frame pickled and compressed with xz", folder) from error
     # this edition lost the level "None" of the masonry veneer; where its area is known, that is what was meant
     no_veneer = frame["Mas.Vnr.Type"].isna() & frame["Mas.Vnr.Area"].notna()
     frame.loc[no_veneer, "Mas.Vnr.Type"] = "None"
     return frame.drop(columns=["rownames", "Order", "PID", "price"]), np.log(frame["price"].to_numpy(np.float64))
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what an older numpy wrote: its modules have other names now."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The class or function of that name."""
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
 def _kaggle(section: KaggleCsv, folder: Path) -> tuple[pd.DataFrame, np.ndarray]:

@@ -8,6 +8,7 @@ from entroscape.config.data import ImagePair
 from entroscape.data import images, sources
 from entroscape.data.arrange import balanced_order, split
 from entroscape.data.dataset import TaskData
+from entroscape.errors import ConfigError
 from entroscape.random import generator
 
 CLASSES = 2
@@ -16,10 +17,16 @@ CLASSES = 2
 def make(section: ImagePair, folder: Path = sources.FOLDER) -> TaskData:
     """Train and test images, as many of one class as of the other, with labels 0 and 1.
 
-    Raises FileError for a missing or wrong file, ConfigError when it has too few images.
+    Raises FileError for a missing or wrong file, ConfigError when it has too few images or not these classes.
     """
     pair = section.sources[section.source]
     pixels, labels = images.load(pair.images, folder)
+    known = np.unique(labels)
+    if not np.isin(pair.classes, known).all():
+        raise ConfigError(
+            f"data.sources.{section.source}.classes = {list(pair.classes)} must be two of the labels "
+            f"{', '.join(map(str, known))}"
+        )
     chosen = np.isin(labels, pair.classes)
     pixels, y = pixels[chosen], (labels[chosen] == pair.classes[1]).astype(np.int64)
     order = balanced_order(y, generator("image_pair", section.seed, "order"))

@@ -85,7 +85,7 @@ def _cifar10(section: Cifar10Archive, folder: Path) -> tuple[np.ndarray, np.ndar
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             batches = [pickle.load(archive.extractfile(name), encoding="bytes") for name in _CIFAR_BATCHES]  # type: ignore[arg-type]
-    except (tarfile.TarError, KeyError) as error:
+    except (tarfile.TarError, KeyError, pickle.UnpicklingError) as error:
         raise sources.unreadable(section.file, f"a tar with {_CIFAR_BATCHES[0]} and its sisters", folder) from error
     pixels = np.concatenate([batch[b"data"] for batch in batches])
     labels = np.concatenate([batch[b"labels"] for batch in batches])
