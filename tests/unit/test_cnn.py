@@ -6,8 +6,7 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from entroscape.models import images
-from entroscape.models.cnn import cnn_layout, cnn_logits, cnn_shape
-from entroscape.models.images import pooled_patches
+from entroscape.models.cnn import cnn_layout, cnn_logits, cnn_shape, prepare
 
 CASES = {
     "published": ((1, 28, 28), 2, 10),
@@ -36,11 +35,10 @@ def random(*shape, seed=1, dtype=torch.float64) -> torch.Tensor:
 
 def assert_equals_plain_modules(theta, x, points, case, dtype):
     """Logits and gradients of cnn_logits on `points` are those of a module per walker on x[w]."""
-    shape, channels, outputs = case
-    layout, sizes = cnn_layout(*case), cnn_shape(*shape[1:])
+    layout, sizes = cnn_layout(*case), cnn_shape(*case[0][1:])
     theta = theta.clone().requires_grad_()
     logits = cnn_logits(theta, points, layout, sizes)
-    assert logits.shape == (len(theta), x.shape[1], outputs) and logits.dtype == dtype
+    assert logits.shape == (len(theta), x.shape[1], case[2]) and logits.dtype == dtype
     weights = random(*logits.shape, seed=5, dtype=dtype)
     (gradient,) = torch.autograd.grad((weights * logits).sum(), theta)
     close = dict(rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
@@ -64,7 +62,7 @@ def test_logits_and_gradients_equal_a_plain_module_for_every_walker(case, dtype)
     assert_equals_plain_modules(theta, everyone, shared, case, dtype)
     assert_equals_plain_modules(theta, own, own, case, dtype)
     if cnn_shape(*case[0][1:]).pools[0]:
-        assert_equals_plain_modules(theta, everyone, pooled_patches(shared), case, dtype)
+        assert_equals_plain_modules(theta, everyone, prepare(shared), case, dtype)
 
 
 def test_tiles_of_any_size_give_the_same(monkeypatch):

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from entroscape.config.settings import NetworkSettings
 from entroscape.errors import ConfigError
-from entroscape.models.images import convolve, convolve_pool, images_last, max_pool, pooled_patches
+from entroscape.models.images import Rows, convolve, convolve_pool_relu, images_last, max_pool_relu, pooled_patches
 from entroscape.models.layout import ParameterLayout
 from entroscape.models.network import Logits, unchanged
 
@@ -32,7 +33,7 @@ def build(
     if len(shape) != 3:
         raise ConfigError(f"model.kind cnn takes images, but the data's points have shape {shape}; take another kind")
     sizes, layout = cnn_shape(shape[1], shape[2]), cnn_layout(shape, settings.width, outputs)
-    return layout, partial(cnn_logits, layout=layout, sizes=sizes), pooled_patches if sizes.pools[0] else unchanged
+    return layout, partial(cnn_logits, layout=layout, sizes=sizes), prepare if sizes.pools[0] else unchanged
 
 
 def cnn_shape(rows: int, columns: int) -> Shape:
@@ -48,7 +49,7 @@ def cnn_shape(rows: int, columns: int) -> Shape:
 
 
 def cnn_layout(shape: tuple[int, ...], channels: int, outputs: int) -> ParameterLayout:
-    """Layout for images of shape (C, Y, X): weight[out, in, 3, 3] and bias of each convolution, then the linear layer."""
+    """Layout for images of shape (C, Y, X): weight and bias of each convolution, then of the linear layer."""
     rows, columns = cnn_shape(*shape[1:]).last
     names, shapes = [], []
     for convolution in range(CONVOLUTIONS):
@@ -59,25 +60,33 @@ def cnn_layout(shape: tuple[int, ...], channels: int, outputs: int) -> Parameter
     return ParameterLayout(tuple(names), tuple(shapes))
 
 
+def prepare(x: Tensor) -> Tensor:
+    """What the first convolution needs of images x[N, C, Y, X], once for all walkers: [16 C + 1, Y // 2, X // 2 * N]."""
+    return pooled_patches(x).flatten(2)
+
+
 def cnn_logits(theta: Tensor, points: Tensor, layout: ParameterLayout, sizes: Shape) -> Tensor:
     """Logits[W, N, C] of walkers theta[W, P].
 
-    points: images x[N, C, Y, X], the same as `pooled_patches`, or images x[W, N, C, Y, X] of each walker's own.
+    points: images x[N, C, Y, X], what `prepare` made of them, or images x[W, N, C, Y, X] of each walker's own.
     """
     *tensors, weight, bias = layout.views(theta)
-    images = _first(points, tensors[0], tensors[1], sizes)
+    rows = _first(points, tensors[0], tensors[1], sizes)
     for pool, kernel, offset in zip(sizes.pools[1:], tensors[2::2], tensors[3::2], strict=True):
-        images = convolve(images, kernel, offset, relu=True)
-        images = max_pool(images) if pool else images
-    features = images.relu().transpose(1, 2).flatten(1, 3)  # channels, rows, columns, as torch.nn.Flatten gives them
-    return (bias.unsqueeze(2) + weight @ features).mT
+        rows = _convolve(rows, kernel, offset, pool)
+    features = rows.images.transpose(1, 2).flatten(1, 3)  # channels, rows, columns: the order of torch.nn.Flatten
+    return torch.baddbmm(bias.unsqueeze(2), weight, features).mT
 
 
-def _first(points: Tensor, weight: Tensor, bias: Tensor, sizes: Shape) -> Tensor:
-    """The first convolution and its pooling, before ReLU."""
-    if points.ndim == 5 or not sizes.pools[0]:
-        images = images_last(points if points.ndim == 5 else points.unsqueeze(0))
-        images = convolve(images, weight, bias)
-        return max_pool(images) if sizes.pools[0] else images
-    patches = pooled_patches(points) if points.ndim == 4 else points
-    return convolve_pool(patches, weight, bias, sizes.image[1] // 2)
+def _first(points: Tensor, weight: Tensor, bias: Tensor, sizes: Shape) -> Rows:
+    """The first convolution, its pooling and ReLU."""
+    if sizes.pools[0] and points.ndim < 5:
+        patches = prepare(points) if points.ndim == 4 else points
+        return convolve_pool_relu(patches.unflatten(2, (sizes.image[1] // 2, -1)), weight, bias)
+    x = points if points.ndim == 5 else points.unsqueeze(0)
+    return _convolve(Rows.of(images_last(x), len(weight)), weight, bias, sizes.pools[0])
+
+
+def _convolve(rows: Rows, weight: Tensor, bias: Tensor, pool: bool) -> Rows:
+    """One convolution with its pooling, if it has one, and ReLU."""
+    return max_pool_relu(convolve(rows, weight, bias)) if pool else convolve(rows, weight, bias, relu=True)
