@@ -1,0 +1,150 @@
+"""A smooth entropy map S(x, y): its values and slopes where walkers are, and what their visits add to it.
+
+M windows have a map each, as one tensor entropy[M, columns, rows] of values at the middles of the landscape's bins.
+Between them S is a cubic B-spline, so that it has continuous slopes; beyond the edges of a window and of the y axis it
+goes on as a straight line. A deposit is a product of two Gaussians. All are dense products over all bins: no index, no
+shape and no branch depends on where a walker is, and sums over walkers are made in one order only.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from entroscape.grid import Grid
+
+MARGIN = 4  # nodes beyond the last bin that the straight line gives
+CUT = 4.0  # standard deviations at which a deposit ends, as published
+
+
+class Potential(NamedTuple):
+    """The potential U and its slopes at the places of K walkers in each of M windows, in units of kT."""
+
+    energy: Tensor  # [M, K]
+    slope_x: Tensor  # [M, K]
+    slope_y: Tensor  # [M, K]
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The middles of bins along one coordinate, and where they end for each window."""
+
+    first: float  # coordinate of node 0
+    width: float  # distance of nodes
+    count: int
+    edges: Tensor  # float64[M, 2] coordinates between which walkers belong
+    inside: Tensor  # int64[M, 2] first and last node between them
+
+    @classmethod
+    def of(cls, lower: float, width: float, count: int, edges: Tensor) -> "Nodes":
+        """Nodes of `count` bins of `width` from `lower`; edges[M, 2] are edges of bins."""
+        bins = ((edges - lower) / width).round().long()
+        return cls(lower + width / 2, width, count, edges, bins - torch.tensor([0, 1], device=edges.device))
+
+    def basis(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights and their slopes, [M, K, MARGIN + count + MARGIN], of the nodes for S at value[M, K]."""
+        reach = self.count + MARGIN - 2.0  # of the outermost nodes that all weights of a place have
+        position = ((value - self.first) / self.width).clamp(1.0 - MARGIN, reach)
+        nodes = torch.arange(-MARGIN, self.count + MARGIN, device=value.device, dtype=value.dtype)
+        weight, slope = spline(position.unsqueeze(-1) - nodes)
+        return weight, slope / self.width
+
+    def gaussian(self, value: Tensor, width: float) -> Tensor:
+        """Gaussian[M, K, count] around value[M, K], `width` bins wide, at the nodes."""
+        nodes = torch.arange(self.count, device=value.device, dtype=value.dtype)
+        distance = (((value - self.first) / self.width).unsqueeze(-1) - nodes) / width
+        return torch.where(distance.abs() <= CUT, (-0.5 * distance * distance).exp(), 0.0)
+
+    def continued(self, values: Tensor) -> Tensor:
+        """values[M, count, other] with margins, and with straight lines beyond the edges of each window."""
+        nodes = torch.arange(-MARGIN, self.count + MARGIN, device=values.device).expand(len(values), -1)
+        first, last = self.inside[:, :1], self.inside[:, 1:]
+        edge = torch.minimum(torch.maximum(nodes, first), last)
+        beyond = nodes - edge
+        inner = torch.minimum(torch.maximum(edge - beyond.sign(), first), last)
+        at_edge, further_in = (_rows(values, index) for index in (edge, inner))
+        return at_edge + beyond.abs().unsqueeze(2) * (at_edge - further_in)
+
+    def wall(self, value: Tensor, stiffness: float) -> tuple[Tensor, Tensor]:
+        """Energy and slope[M, K] of stiffness * (distance from value[M, K] to the window)^2."""
+        lower, upper = self.edges[:, :1], self.edges[:, 1:]
+        excess = (value - upper).clamp(min=0) + (value - lower).clamp(max=0)
+        return stiffness * excess * excess, 2 * stiffness * excess
+
+
+@dataclass(frozen=True)
+class EntropyMap:
+    """Geometry of the maps of all windows, and the energy that keeps walkers within them.
+
+    stiffness: of the confinement in x and y, in kT per squared unit of the coordinate. depth: bins further below the
+    best of their column are not flattened. deposit_width: standard deviation of a deposit, in bins.
+    """
+
+    x: Nodes
+    y: Nodes
+    stiffness: tuple[float, float]
+    depth: float
+    deposit_width: float
+
+    @classmethod
+    def of(
+        cls, grid: Grid, windows: Tensor, stiffness: tuple[float, float], depth: float, deposit_width: float
+    ) -> "EntropyMap":
+        """Maps on the bins of a landscape whose y is continuous; windows float64[M, 2] are edges in x."""
+        assert grid.y_width is not None, "a map needs slopes in y"
+        y_edges = torch.tensor(grid.y_edges[[0, -1]], device=windows.device).expand(len(windows), 2)
+        x = Nodes.of(grid.x_min, grid.bin_width, grid.columns, windows)
+        y = Nodes.of(grid.y_min, grid.y_width, grid.rows, y_edges)
+        return cls(x, y, stiffness, depth, deposit_width)
+
+    @property
+    def area(self) -> float:
+        """Sum over all bins of a deposit of unit height, far from the edges."""
+        return float(2 * torch.pi * self.deposit_width**2)
+
+    def zeros(self) -> Tensor:
+        """Empty maps, float64[M, columns, rows]."""
+        shape = (len(self.x.edges), self.x.count, self.y.count)
+        return torch.zeros(shape, dtype=torch.float64, device=self.x.edges.device)
+
+    def felt(self, entropy: Tensor) -> Tensor:
+        """The nodes of the map that walkers feel, with margins: S, but at most `depth` below the best of its column.
+
+        Where S is deeper the density of states itself keeps walkers away, and they visit with its own weight.
+        """
+        flattened = torch.maximum(entropy, entropy.amax(dim=2, keepdim=True) - self.depth)
+        return self.y.continued(self.x.continued(flattened).mT).mT
+
+    def potential(self, felt: Tensor, x: Tensor, y: Tensor) -> Potential:
+        """U = S + confinement at x[M, K], y[M, K] on maps `felt`."""
+        weight_x, slope_x = self.x.basis(x)
+        weight_y, slope_y = self.y.basis(y)
+        rows = torch.bmm(torch.cat([weight_x, slope_x], dim=1), felt)
+        along, across = rows[:, : x.shape[1]], rows[:, x.shape[1] :]
+        wall_x, push_x = self.x.wall(x, self.stiffness[0])
+        wall_y, push_y = self.y.wall(y, self.stiffness[1])
+        return Potential(
+            (along * weight_y).sum(2) + wall_x + wall_y,
+            (across * weight_y).sum(2) + push_x,
+            (along * slope_y).sum(2) + push_y,
+        )
+
+    def deposit(self, entropy: Tensor, x: Tensor, y: Tensor, height: Tensor) -> None:
+        """Add to `entropy`, in place, a Gaussian of `height`[M, 1, 1] at each x[M, K], y[M, K]."""
+        at_x, at_y = self.x.gaussian(x, self.deposit_width), self.y.gaussian(y, self.deposit_width)
+        entropy.baddbmm_(at_x.mT * height, at_y)
+
+
+def spline(distance: Tensor) -> tuple[Tensor, Tensor]:
+    """Cubic B-spline and its derivative at distances from its node, in units of the spacing of nodes."""
+    size = distance.abs()
+    outer, inner = (2 - size).clamp(min=0), (1 - size).clamp(min=0)
+    outer2, inner2 = outer * outer, inner * inner
+    value = (outer2 * outer - 4 * inner2 * inner) / 6
+    return value, torch.sign(distance) * (2 * inner2 - outer2 / 2)
+
+
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """values[M, index[M, N], other] -> [M, N, other]."""
+    return values.gather(1, index.unsqueeze(2).expand(-1, -1, values.shape[2]))

@@ -1,0 +1,41 @@
+"""Work that a GPU is given as one launch instead of thousands."""
+
+from collections.abc import Callable, Hashable, Sequence
+
+import torch
+
+
+class Launcher:
+    """Calls functions that change tensors in place.
+
+    On a GPU each is captured as a CUDA graph the second time that its key is seen, and replayed from then on: it must
+    do the same operations on the same tensors at every call and never wait for the host. On a CPU it is just called.
+    """
+
+    def __init__(self, device: torch.device, generators: Sequence[torch.Generator]) -> None:
+        self._captures = device.type == "cuda"
+        self._generators = generators
+        self._graphs: dict[Hashable, torch.cuda.CUDAGraph | None] = {}
+
+    def __call__(self, key: Hashable, function: Callable[[], None]) -> None:
+        """Call the function, or replay what it did."""
+        if not self._captures:
+            function()
+        elif key not in self._graphs:  # the first call sets up libraries, which cannot be captured
+            self._graphs[key] = None
+            with torch.cuda.stream(torch.cuda.Stream()):
+                function()
+            torch.cuda.synchronize()
+        else:
+            graph = self._graphs[key]
+            if graph is None:
+                graph = self._graphs[key] = self._capture(function)
+            graph.replay()
+
+    def _capture(self, function: Callable[[], None]) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
+        with torch.cuda.graph(graph):
+            function()
+        return graph

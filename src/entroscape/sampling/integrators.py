@@ -1,0 +1,137 @@
+"""Time steps of walkers in a potential U(theta) inside a box; units with kT = 1 and unit masses.
+
+Each integrator advances a `Phase` by one step per call and reports the energy that its deterministic part has gained:
+zero for an exact step, and what a Metropolis test would judge. No operation waits for the host.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+
+class Evaluation(NamedTuple):
+    """What the walkers' places give: coordinates, true accuracy (nan in regression), potential and force."""
+
+    x: Tensor  # [W]
+    y: Tensor  # [W]
+    accuracy: Tensor  # [W]
+    energy: Tensor  # [W], U in kT
+    force: Tensor  # [W, P], -dU/dtheta
+
+
+class Phase(NamedTuple):
+    """W walkers with P parameters: where they are, how fast they move, and what their places give."""
+
+    theta: Tensor  # [W, P]
+    velocity: Tensor  # [W, P]
+    at: Evaluation
+
+
+class Moved(NamedTuple):
+    """A step's result, and the energy[W] that its deterministic part has gained."""
+
+    phase: Phase
+    gained: Tensor
+    accepted: Tensor  # [W], probability of the Metropolis test, whether it was made or not
+
+
+Evaluate = Callable[[Tensor], Evaluation]
+
+
+class Thermostat(NamedTuple):
+    """Langevin thermostat at kT = 1."""
+
+    friction: float
+    generator: Generator
+
+    def noise(self, like: Tensor) -> Tensor:
+        """Normal numbers of the shape and type of a tensor."""
+        return torch.randn(like.shape, generator=self.generator, dtype=like.dtype, device=like.device)
+
+
+def reflect(theta: Tensor, velocity: Tensor, half_width: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror what has left the box back in and turn its velocity; the speed is kept.
+
+    A parameter that went further than the box is wide, which only a diverging step does, ends on the wall.
+    """
+    clipped = theta.clamp(-half_width, half_width)
+    mirrored = (2 * clipped - theta).clamp(-half_width, half_width)
+    return mirrored, torch.where(clipped == theta, velocity, -velocity)
+
+
+def first_order(phase: Phase, step: Tensor, half_width: Tensor, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
+    """Kick, friction and noise, then drift: symplectic Euler, as published (arXiv:2503.13145). step[W, 1]."""
+    kicked = phase.velocity + step * phase.at.force
+    noise = (2 * thermostat.friction * step).sqrt() * thermostat.noise(kicked)
+    velocity = kicked - step * thermostat.friction * phase.velocity + noise
+    theta, velocity = reflect(phase.theta + step * velocity, velocity, half_width)
+    at = evaluate(theta)
+    gained = at.energy - phase.at.energy + _kinetic(kicked) - _kinetic(phase.velocity)
+    return Moved(Phase(theta, velocity, at), gained, _metropolis(gained))
+
+
+def baoab(phase: Phase, step: Tensor, half_width: Tensor, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
+    """Half kick, half drift, friction and noise, half drift, half kick. step[W, 1].
+
+    Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34: second order, with small errors in averages over
+    positions, which are all that a landscape needs.
+    """
+    half = step / 2
+    kicked = phase.velocity + half * phase.at.force
+    theta, velocity = reflect(phase.theta + half * kicked, kicked, half_width)
+    decay = (-thermostat.friction * step).exp()
+    thermal = decay * velocity + (1 - decay**2).sqrt() * thermostat.noise(velocity)
+    theta, drifted = reflect(theta + half * thermal, thermal, half_width)
+    at = evaluate(theta)
+    velocity = drifted + half * at.force
+    kinetic = _kinetic(kicked) - _kinetic(phase.velocity) + _kinetic(velocity) - _kinetic(drifted)
+    gained = at.energy - phase.at.energy + kinetic
+    return Moved(Phase(theta, velocity, at), gained, _metropolis(gained))
+
+
+def hmc(
+    phase: Phase,
+    step: Tensor,
+    half_width: Tensor,
+    evaluate: Evaluate,
+    thermostat: Thermostat,
+    leapfrog_steps: int,
+    jitter: float,
+) -> Moved:
+    """A Hamiltonian trajectory from fresh velocities, kept or dropped by a Metropolis test. step[W, 1].
+
+    Duane, Kennedy, Pendleton and Roweth, Phys. Lett. B 195, 216 (1987). It samples exp(-U) whatever the step. Each
+    walker's step is spread by +- `jitter`, so that no trajectory has a period of the motion for its length.
+    """
+    uniform = torch.rand(step.shape[0], 2, generator=thermostat.generator, dtype=step.dtype, device=step.device)
+    step = step * (1 + jitter * (2 * uniform[:, :1] - 1))
+    start = velocity = thermostat.noise(phase.velocity)
+    theta, at = phase.theta, phase.at
+    for _ in range(leapfrog_steps):
+        velocity = velocity + step / 2 * at.force
+        theta, velocity = reflect(theta + step * velocity, velocity, half_width)
+        at = evaluate(theta)
+        velocity = velocity + step / 2 * at.force
+    gained = at.energy - phase.at.energy + _kinetic(velocity) - _kinetic(start)
+    probability = _metropolis(gained)
+    keep = uniform[:, 1] < probability
+    at = Evaluation(*(choose(keep, new, old) for new, old in zip(at, phase.at, strict=True)))
+    kept = Phase(choose(keep, theta, phase.theta), choose(keep, velocity, -start), at)
+    return Moved(kept, gained, probability)
+
+
+def choose(keep: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """The new value for walkers where keep[W] is true, the old for others; [W] or [W, P]."""
+    return torch.where(keep if new.dim() == 1 else keep.unsqueeze(1), new, old)
+
+
+def _kinetic(velocity: Tensor) -> Tensor:
+    """Kinetic energy[W], in kT; summed in double precision, since differences of it are wanted."""
+    return velocity.square().sum(1, dtype=torch.float64) / 2
+
+
+def _metropolis(gained: Tensor) -> Tensor:
+    """Probability[W] of accepting a step that gained this energy; 0 where it is not finite."""
+    return torch.nan_to_num((-gained).clamp(max=0).exp(), nan=0.0)

@@ -1,0 +1,516 @@
+"""Wang-Landau molecular dynamics over overlapping windows in ln L (arXiv:2503.13145, with what it lacks).
+
+K walkers in each of M windows, all W = M K of them one batch. The walkers of a window share a map S(x, y): each feels
+the force -dS(x, y)/dtheta that drives it to where the map is low, and raises the map where it is. Once the map has
+settled it is frozen and the visits under it are counted (production): they are free of the deposits' width.
+
+Every window has a time step of its own, and exchanges configurations with its neighbours as in `replica_exchange`;
+walker k of every window form ladder k, and ladders are independent in production. All tensors of the state stay where
+they are, so that a round can be captured as a graph on a GPU. The host is waited for once a round, never in a step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from entroscape.config.sampler import MolecularDynamics
+from entroscape.errors import SamplingError
+from entroscape.grid import Grid
+from entroscape.models.layout import ParameterLayout
+from entroscape.sampling import integrators
+from entroscape.sampling.coordinates import Observe
+from entroscape.sampling.entropy_map import EntropyMap
+from entroscape.sampling.graph import Launcher
+from entroscape.sampling.integrators import Evaluation, Phase, Thermostat
+from entroscape.sampling.schedule import STRENGTH, Schedule
+
+BLOCKS = 8  # parts of the production stage whose histograms are kept apart, to see the map converge
+HOT = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; 100 parameters never reach 2 by chance
+ADAPTATION = 0.05  # largest change of ln(time step) in a round
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is sampled: coordinates of parameters in a box, on a grid, in windows.
+
+    observe: theta[W, P] -> coordinates. layout: names the tensors whose kinetic temperature is reported. half_width:
+    the box, [P]. map: geometry of the maps. Tensors of the state live on the device of `half_width`.
+    """
+
+    observe: Observe
+    layout: ParameterLayout
+    half_width: Tensor
+    grid: Grid
+    map: EntropyMap
+    settings: MolecularDynamics
+    schedule: Schedule
+
+    @property
+    def steps(self) -> int:
+        """Rounds of all stages."""
+        return self.schedule.rounds
+
+    @property
+    def moves_per_step(self) -> int:
+        """Steps of all walkers in a round."""
+        return self.walkers * self.settings.steps_per_round
+
+    @property
+    def walkers(self) -> int:
+        """Walkers of all windows, W."""
+        return len(self.settings.windows) * self.settings.walkers
+
+    @property
+    def columns(self) -> list[tuple[int, int]]:
+        """Columns [first, last) of each window."""
+        return [self.grid.window(*edges) for edges in self.settings.windows]
+
+
+@dataclass
+class State:
+    """All that the next round needs; W = M K walkers in M windows, P parameters. Changed in place by `step`."""
+
+    steps: int  # rounds done
+    theta: Tensor  # [W, P], window after window
+    velocity: Tensor  # [W, P]
+    coordinates: Tensor  # float64[3, W]: x, y and true accuracy
+    entropy: Tensor  # float64[M, columns, rows]
+    felt: Tensor  # float64[M, X, Y], the map as walkers feel it, with margins
+    height: Tensor  # float64[M, 1, 1], of a deposit
+    visits: Tensor  # float64[M, columns, rows] since the stage began
+    blocks: Tensor  # float64[BLOCKS, M, K, columns, rows], weighted visits, production only
+    accuracies: Tensor  # float64[M, K, columns, rows], weighted sum of true accuracies, production only
+    time_step: Tensor  # [M]
+    acceptance: Tensor  # float64[M], sum over the rounds since the stage began
+    temperature: Tensor  # float64[M, tensors], kinetic temperature, sum over the same rounds
+    labels: Tensor  # int64[M, K] which configuration a walker holds
+    last_end: Tensor  # int64[M K] per configuration: 1 high loss, -1 low loss, 0 neither yet
+    round_trips: Tensor  # int64[M K] per configuration, production only
+    exchanges: Tensor  # float64[M - 1, 2] attempted and accepted since the stage began
+    generators: list[torch.Generator]
+
+
+@dataclass(frozen=True)
+class Info:
+    """Diagnostics of the round just made, read from the state when they are asked for."""
+
+    stage: str
+    state: State
+    problem: Problem
+    rounds: int  # since the stage began
+
+    @property
+    def temperature(self) -> Tensor:
+        """Kinetic temperature of each tensor in each window, [M, tensors], in kT."""
+        return self.state.temperature / self.rounds
+
+    @property
+    def acceptance(self) -> Tensor:
+        """Mean probability of the Metropolis test, made or not, [M]."""
+        return self.state.acceptance / self.rounds
+
+    @property
+    def disagreement(self) -> float:
+        """Spread between walkers: largest over windows of the variance of their means of x over that within them."""
+        counts = self.state.blocks.sum(dim=(0, 4)) if self.stage == "production" else None
+        return float("nan") if counts is None else float(between_walkers(counts).max())
+
+    def __str__(self) -> str:
+        """One line for the log."""
+        flat = " ".join(f"{value:.2f}" for value in flatness(self.problem, self.state))
+        visited = "+".join(str(int(n)) for n in (self.state.visits > 0).sum(dim=(1, 2)))
+        acceptance = " ".join(f"{value:.2f}" for value in self.acceptance)
+        temperature = self.temperature
+        line = (
+            f"{self.stage}, height {float(self.state.height.mean()):.1e}, bins {visited}, flatness {flat}, "
+            f"acceptance {acceptance}, kT of tensors {float(temperature.min()):.3f} to {float(temperature.max()):.3f}"
+        )
+        return line if self.stage != "production" else f"{line}, walkers' disagreement {self.disagreement:.2f}"
+
+
+def make_problem(
+    observe: Observe, layout: ParameterLayout, half_width: Tensor, grid: Grid, settings: MolecularDynamics
+) -> Problem:
+    """Problem of a network; half_width[P] has the precision and the device that walkers will have."""
+    schedule = Schedule.of(settings.steps, settings.steps_per_round, settings.factor, BLOCKS)
+    windows = torch.tensor(settings.windows, dtype=torch.float64, device=half_width.device)
+    stiffness = settings.confinement.x, settings.confinement.y
+    geometry = EntropyMap.of(grid, windows, stiffness, settings.depth, settings.deposit_width)
+    return Problem(observe, layout, half_width, grid, geometry, settings, schedule)
+
+
+def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.random.Generator]) -> State:
+    """State with walkers drawn from `starts`, with thermal velocities.
+
+    Parameters
+    ----------
+    starts
+        float[states, P]; each window takes its walkers from those inside it, different ones if there are enough.
+    generator
+        Gives the generator of a role: "start" and "dynamics".
+
+    Raises
+    ------
+    SamplingError
+        If no start lies in a window, or the network's coordinates are not finite.
+    """
+    device, settings = problem.half_width.device, problem.settings
+    theta = _choose_starts(problem, torch.as_tensor(starts).to(problem.half_width), generator("start"))
+    seed = int(generator("dynamics").integers(2**63 - 1))
+    noise = torch.Generator(device=device).manual_seed(seed)
+    windows, walkers = len(settings.windows), settings.walkers
+    cells = (problem.grid.columns, problem.grid.rows)
+    double = partial(torch.zeros, dtype=torch.float64, device=device)
+    count = partial(torch.zeros, dtype=torch.int64, device=device)
+    return State(
+        steps=0,
+        theta=theta,
+        velocity=torch.randn(theta.shape, generator=noise, dtype=theta.dtype, device=device),
+        coordinates=double(3, len(theta)),
+        entropy=problem.map.zeros(),
+        felt=problem.map.felt(problem.map.zeros()),
+        height=double(windows, 1, 1),
+        visits=double(windows, *cells),
+        blocks=double(BLOCKS, windows, walkers, *cells),
+        accuracies=double(windows, walkers, *cells),
+        time_step=torch.full((windows,), settings.time_step.initial, dtype=theta.dtype, device=device),
+        acceptance=double(windows),
+        temperature=double(windows, len(problem.layout.names)),
+        labels=torch.arange(windows * walkers, device=device).reshape(windows, walkers),
+        last_end=count(windows * walkers),
+        round_trips=count(windows * walkers),
+        exchanges=double(max(windows - 1, 0), 2),
+        generators=[noise],
+    )
+
+
+def step(problem: Problem, state: State, launch: Launcher) -> Info:
+    """One round: steps of all walkers, then exchanges between neighbouring windows.
+
+    Raises SamplingError when a walker's coordinates are not finite any more or its velocity has run away; the state
+    of the round before is what a checkpoint then still holds.
+    """
+    schedule = problem.schedule
+    stage = schedule.stage(state.steps)
+    begun = {"explore": 0, "refine": schedule.explore, "production": schedule.explore + schedule.refine}[stage]
+    if state.steps == begun:
+        _begin_stage(state)
+    state.felt.copy_(problem.map.felt(state.entropy))
+    state.height.copy_(_deposit_height(problem, state, stage))
+    block = schedule.block(state.steps) if stage == "production" else None
+    before = state.acceptance.clone()
+    launch((stage, block), lambda: _round(problem, state, stage, block))
+    if stage == "production":
+        _count_round_trips(problem, state)
+    if stage == "explore":
+        _adapt(problem, state, state.acceptance - before)
+    _exchange(problem, state)
+    _check(problem, state)
+    state.steps += 1
+    return Info(stage, state, problem, state.steps - begun)
+
+
+def flatness(problem: Problem, state: State) -> np.ndarray:
+    """Smallest over mean number of visits since the stage began, [M], over the bins that the map flattens."""
+    visits = state.visits + state.blocks.sum(dim=(0, 2))
+    flattened = _flattened_bins(problem, state)
+    found = [v[f] for v, f in zip(visits.cpu().numpy(), flattened.cpu().numpy(), strict=True)]
+    return np.array([v.min() / max(v.mean(), 1e-300) if v.size else 0.0 for v in found])
+
+
+def between_walkers(counts: Tensor) -> Tensor:
+    """How far walkers of a window disagree about where in x they have been, [M]; 0 when they agree.
+
+    counts[M, K, columns]: visits. Variance of the walkers' mean columns over the mean variance within walkers.
+    """
+    columns = torch.arange(counts.shape[2], dtype=counts.dtype, device=counts.device)
+    total = counts.sum(2).clamp(min=1e-300)
+    mean = (counts * columns).sum(2) / total
+    within = (counts * (columns - mean.unsqueeze(2)) ** 2).sum(2) / total
+    return mean.var(1) / within.mean(1).clamp(min=1e-300)
+
+
+def _begin_stage(state: State) -> None:
+    for sums in (state.visits, state.acceptance, state.temperature, state.exchanges):
+        sums.zero_()
+
+
+def _round(problem: Problem, state: State, stage: str, block: int | None) -> None:
+    """Steps of one round: nothing here waits for the host, whatever the device."""
+    settings = problem.settings
+    evaluate = partial(_evaluate, problem, state.felt)
+    advance = _integrator(problem, state)
+    phase = Phase(state.theta, state.velocity, evaluate(state.theta))
+    time_step = state.time_step.repeat_interleave(settings.walkers).unsqueeze(1)
+    weights = _bin_energies(problem, state.felt) if block is not None else None
+    for _ in range(settings.steps_per_round):
+        phase, _, accepted = advance(phase, time_step, problem.half_width, evaluate)
+        state.acceptance += _per_window(problem, accepted).mean(1) / settings.steps_per_round
+        x, y = (_per_window(problem, value) for value in phase.at[:2])
+        if weights is not None and block is not None:
+            _count(problem, state, phase.at, weights, block)
+        else:
+            _add_visits(problem, state, x, y)
+            problem.map.deposit(state.entropy, x, y, state.height)
+            state.felt.copy_(problem.map.felt(state.entropy))
+    state.theta.copy_(phase.theta)
+    state.velocity.copy_(phase.velocity)
+    state.coordinates.copy_(torch.stack(phase.at[:3]))
+    state.temperature += _temperatures(problem, phase.velocity)
+
+
+def _integrator(problem: Problem, state: State) -> Callable[..., integrators.Moved]:
+    """(phase, time step, half width, evaluate) -> the configured step."""
+    settings = problem.settings
+    thermostat = Thermostat(settings.friction, state.generators[0])
+    if settings.integrator == "hmc":
+        return partial(
+            integrators.hmc,
+            thermostat=thermostat,
+            leapfrog_steps=settings.leapfrog_steps,
+            jitter=settings.jitter,
+        )
+    function = integrators.baoab if settings.integrator == "baoab" else integrators.first_order
+    return partial(function, thermostat=thermostat)
+
+
+def _evaluate(problem: Problem, felt: Tensor, theta: Tensor) -> Evaluation:
+    """Coordinates, potential and force at theta[W, P]; one pass forward and one back."""
+    leaf = theta.detach().requires_grad_()
+    with torch.enable_grad():
+        at = problem.observe(leaf)
+    x, y = at.x.detach().double(), at.y.detach().double()
+    potential = problem.map.potential(felt, _per_window(problem, x), _per_window(problem, y))
+    slopes = [slope.flatten().to(theta.dtype) for slope in (potential.slope_x, potential.slope_y)]
+    force = torch.autograd.grad([at.x, at.y], leaf, [-slope for slope in slopes])[0]
+    return Evaluation(x, y, at.accuracy.detach().double(), potential.energy.flatten(), force)
+
+
+def _per_window(problem: Problem, values: Tensor) -> Tensor:
+    """[W] -> [M, K]."""
+    return values.reshape(-1, problem.settings.walkers)
+
+
+def _cells(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Column and row of x[M, K], y[M, K], clamped into the grid, and whether they lie in their window and the grid."""
+    grid, windows = problem.grid, problem.map.x.edges
+    column = ((x - grid.x_min) / grid.bin_width).floor()
+    row = ((y - grid.y_min) / (grid.y_width or 1.0)).floor()
+    inside = (x >= windows[:, :1]) & (x < windows[:, 1:]) & (row >= 0) & (row < grid.rows)
+    column, row = column.nan_to_num(0).clamp(0, grid.columns - 1), row.nan_to_num(0).clamp(0, grid.rows - 1)
+    return column.long(), row.long(), inside
+
+
+def _add_visits(problem: Problem, state: State, x: Tensor, y: Tensor) -> None:
+    """Count the walkers of each window together."""
+    column, row, inside = _cells(problem, x, y)
+    cell = column * problem.grid.rows + row
+    state.visits.flatten(1).scatter_add_(1, cell, inside.double())
+
+
+def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, block: int) -> None:
+    """Count each walker by itself, weighted as if the potential were that of the bin's middle all over the bin."""
+    x, y, accuracy = (_per_window(problem, value) for value in at[:3])
+    column, row, inside = _cells(problem, x, y)
+    cell = (column * problem.grid.rows + row).unsqueeze(2)
+    middle = weights.gather(1, cell.squeeze(2))
+    energy = _per_window(problem, at.energy)
+    weight = torch.where(inside, (energy - middle).exp(), 0.0).unsqueeze(2)
+    state.blocks[block].flatten(2).scatter_add_(2, cell, weight)
+    state.accuracies.flatten(2).scatter_add_(2, cell, weight * accuracy.nan_to_num(0.0).unsqueeze(2))
+
+
+def _bin_energies(problem: Problem, felt: Tensor) -> Tensor:
+    """Potential at the middles of all bins in each window, [M, columns rows]."""
+    centres = (
+        torch.as_tensor(values, device=felt.device) for values in (problem.grid.x_centres, problem.grid.y_values)
+    )
+    x, y = (places.flatten().expand(len(felt), -1) for places in torch.meshgrid(*centres, indexing="ij"))
+    return problem.map.potential(felt, x, y).energy
+
+
+def _temperatures(problem: Problem, velocity: Tensor) -> Tensor:
+    """Kinetic temperature of each tensor in each window, float64[M, tensors]: mean square velocity, in kT."""
+    parts = torch.split(velocity.square(), list(problem.layout.counts), dim=1)
+    means = torch.stack([part.mean(1, dtype=torch.float64) for part in parts], dim=1)
+    return means.unflatten(0, (-1, problem.settings.walkers)).mean(1)
+
+
+def _flattened_bins(problem: Problem, state: State) -> Tensor:
+    """Bins of each window that its map flattens: visited, and not too deep; bool[M, columns, rows]."""
+    entropy = state.entropy
+    column = torch.arange(problem.grid.columns, device=entropy.device)
+    first, last = problem.map.x.inside[:, :1], problem.map.x.inside[:, 1:]
+    inside = ((column >= first) & (column <= last)).unsqueeze(2)
+    return (entropy > entropy.amax(dim=2, keepdim=True) - problem.settings.depth) & (entropy > 0) & inside
+
+
+def _deposit_height(problem: Problem, state: State, stage: str) -> Tensor:
+    """Height of the deposits of this round in each window, [M, 1, 1].
+
+    Exploring: the constant factor, or its rise as published. Refining: so much that what a visit adds to the map in
+    all, height times the deposit's area, falls as STRENGTH / t with t the visits per bin (Belardinelli and Pereyra
+    2007), or as 1 / (t - offset) as published.
+    """
+    settings, schedule = problem.settings, problem.schedule
+    course, done = settings.schedule, state.steps * settings.steps_per_round
+    if stage == "production":
+        return torch.zeros_like(state.height)
+    if course.kind == "published":
+        plateau = schedule.explore * settings.steps_per_round
+        late = (plateau - course.offset) / (done - course.offset) if done > plateau else 1.0
+        return torch.full_like(state.height, settings.factor * min(1.0, (done + 1) / course.rise) * late)
+    if stage == "explore":
+        return torch.full_like(state.height, settings.factor)
+    bins = _flattened_bins(problem, state).sum(dim=(1, 2)).clamp(min=1)
+    refined = done - schedule.explore * settings.steps_per_round
+    visits_per_bin = (refined * settings.walkers / bins).reshape(-1, 1, 1)
+    return settings.factor / (1 + settings.factor * problem.map.area * visits_per_bin / STRENGTH)
+
+
+def _adapt(problem: Problem, state: State, acceptance: Tensor) -> None:
+    """Change each window's time step towards the acceptance wanted; `acceptance`[M] is that of the round just made."""
+    target = problem.settings.time_step.acceptance
+    if target is None:
+        return
+    # in terms of the rejected share, which goes as a power of the step
+    error = ((1 - acceptance).clamp(min=1e-6) / (1 - target)).log()
+    state.time_step *= (-ADAPTATION * error.clamp(-1, 1)).exp().to(state.time_step.dtype)
+
+
+def _count_round_trips(problem: Problem, state: State) -> None:
+    """A configuration makes a round trip when it is seen at the low-loss end, then at the high-loss end again.
+
+    The ends are the outermost two columns that any window has flattened. Only the last step of a round is looked at,
+    so that trips are never overcounted.
+    """
+    column, _, inside = _cells(problem, *(_per_window(problem, value) for value in state.coordinates[:2]))
+    known = _flattened_bins(problem, state).any(dim=2).any(dim=0)
+    numbers = torch.arange(problem.grid.columns, device=known.device)
+    low = torch.where(known, numbers, problem.grid.columns).min() + 1
+    high = torch.where(known, numbers, -1).max() - 1
+    labels = state.labels.flatten()
+    at_low, at_high = ((inside & at).flatten() for at in (column <= low, column >= high))
+    last = state.last_end[labels]
+    state.round_trips[labels] += ((last == -1) & at_high).long()
+    state.last_end[labels] = torch.where((last == 1) & at_low, -1, torch.where(at_high, 1, last))
+
+
+def _exchange(problem: Problem, state: State) -> None:
+    """Offer the walkers of windows m and m + 1 of each ladder an exchange; even and odd m take turns.
+
+    Accepted with min(1, exp(U_m(a) - U_m(b) + U_m+1(b) - U_m+1(a))); confinement is part of U.
+    """
+    windows = len(problem.settings.windows)
+    first = list(range(state.steps % 2, windows - 1, 2))
+    partner = list(range(windows))
+    for m in first:
+        partner[m], partner[m + 1] = m + 1, m
+    if not first:
+        return
+    swap = torch.tensor(partner, device=state.theta.device)
+    x, y = (_per_window(problem, value) for value in state.coordinates[:2])
+    felt = problem.map.felt(state.entropy)
+    now, then = (problem.map.potential(felt, *place).energy for place in ((x, y), (x[swap], y[swap])))
+    gain = now - then
+    gain = gain + gain[swap]
+    uniform = torch.rand(gain.shape, generator=state.generators[0], dtype=gain.dtype, device=gain.device)
+    chance = uniform[torch.minimum(swap, torch.arange(windows, device=swap.device))]  # one number for both
+    accepted = (chance.log() < gain) & (swap != torch.arange(windows, device=swap.device)).unsqueeze(1)
+    for values in (state.theta, state.velocity, state.labels):
+        by_window = values.reshape(windows, problem.settings.walkers, -1)
+        by_window.copy_(torch.where(accepted.unsqueeze(2), by_window[swap], by_window))
+    state.exchanges[first, 0] += problem.settings.walkers
+    state.exchanges[first, 1] += accepted[first].sum(1).double()
+
+
+def _check(problem: Problem, state: State) -> None:
+    """Stop when a walker has gone where no walker can be."""
+    settings = problem.settings
+    heat = state.velocity.double().square().mean(1)
+    wrong = ~torch.isfinite(state.coordinates[:2]).all(0) | ~(heat < HOT) | ~torch.isfinite(state.theta).all(1)
+    if not wrong.any():
+        return
+    w = int(wrong.nonzero()[0, 0])
+    window, walker = divmod(w, settings.walkers)
+    where = f"walker {walker} of the window ln L in [{settings.windows[window][0]:g}, {settings.windows[window][1]:g}]"
+    x, y = (float(value) for value in state.coordinates[:2, w])
+    step_size = float(state.time_step[window])
+    if heat[w] < HOT:
+        what = "ln L_train" if not np.isfinite(x) else problem.grid.name if not np.isfinite(y) else "a parameter"
+        raise SamplingError(
+            f"{where} has {what} = nan after {(state.steps + 1) * settings.steps_per_round} steps though it moves slowly: "
+            "look for values that are not finite in the data, or use precision: float64 in the sampler's section"
+        )
+    raise SamplingError(
+        f"{where} runs away: kinetic temperature {float(heat[w]):.3g} kT after "
+        f"{(state.steps + 1) * settings.steps_per_round} steps of {step_size:.3g}; lower time_step.initial, or factor, in "
+        "the sampler's section (sampler.main)"
+    )
+
+
+def _choose_starts(problem: Problem, starts: Tensor, choose: np.random.Generator) -> Tensor:
+    """theta[W, P]: for each window as many of the starts inside it as it has walkers."""
+    with torch.no_grad():
+        seen = [problem.observe(part)[:2] for part in starts.split(256)]
+    x, y = (torch.cat(values).double().cpu().numpy() for values in zip(*seen, strict=True))
+    if not np.isfinite(x).any() or not np.isfinite(y).any():
+        name = "ln L_train" if not np.isfinite(x).any() else problem.grid.name
+        raise SamplingError(
+            f"{name} of all {len(starts)} start states is not finite: look for values that are not finite in the data"
+        )
+    chosen = [_inside(problem, x, y, window, choose) for window in problem.settings.windows]
+    return starts[torch.as_tensor(np.concatenate(chosen), device=starts.device)].clone()
+
+
+def _inside(
+    problem: Problem, x: np.ndarray, y: np.ndarray, window: tuple[float, float], choose: np.random.Generator
+) -> np.ndarray:
+    row = problem.grid.row(np.nan_to_num(y, nan=np.inf, posinf=1e9))
+    inside = np.flatnonzero((x >= window[0]) & (x < window[1]) & (row >= 0) & (row < problem.grid.rows))
+    if len(inside) == 0:
+        raise SamplingError(
+            f"no walker can enter the window ln L in [{window[0]:g}, {window[1]:g}]: the {len(x)} start states have "
+            f"ln L in [{np.nanmin(x):.3g}, {np.nanmax(x):.3g}] and {problem.grid.name} in [{np.nanmin(y):.3g}, "
+            f"{np.nanmax(y):.3g}]; move or remove the window (sampler.main.windows), widen the axis "
+            "(observables.y.axis), or train longer (training.steps)"
+        )
+    return np.resize(choose.permutation(inside), problem.settings.walkers)
+
+
+def to_dataset(problem: Problem, state: State) -> xr.Dataset:
+    """What a finished run leaves behind: weighted histograms of production and the potential they were drawn under.
+
+    As `replica_exchange.to_dataset`, with the time step of each window, the kinetic temperature of each tensor in it,
+    the walkers' disagreement, and in classification accuracy_sum: the visits' weights times their true accuracy.
+    """
+    settings, grid = problem.settings, problem.grid
+    felt = problem.map.felt(state.entropy)
+    weights = _bin_energies(problem, felt).reshape(-1, grid.columns, grid.rows).cpu().numpy()
+    for window, (first, last) in zip(weights, problem.columns, strict=True):
+        window[:first] = window[last:] = -np.inf
+    rounds = problem.schedule.production
+    attempted, accepted = state.exchanges.cpu().numpy().T
+    cells = ("window", "walker", *grid.dimensions)
+    variables = {
+        "histogram": (("block", *cells), state.blocks.cpu().numpy()),
+        "weight_entropy": (("window", *grid.dimensions), weights),
+        "window_edges": (("window", "edge"), np.array(settings.windows, dtype=float)),
+        "time_step": ("window", state.time_step.double().cpu().numpy()),
+        "acceptance": ("window", state.acceptance.cpu().numpy() / rounds),
+        "kinetic_temperature": (("window", "tensor"), state.temperature.cpu().numpy() / rounds),
+        "disagreement": ("window", between_walkers(state.blocks.sum(dim=(0, 4))).cpu().numpy()),
+        "flatness": ("window", flatness(problem, state)),
+        "exchange_rate": ("overlap", accepted / np.maximum(attempted, 1)),
+        "round_trips": ("configuration", state.round_trips.cpu().numpy()),
+    }
+    if grid.name != "ln_test_loss":
+        variables["accuracy_sum"] = (cells, state.accuracies.cpu().numpy())
+    steps = problem.schedule.rounds * settings.steps_per_round
+    attributes = {"procedure": settings.procedure, "moves": steps, "integrator": settings.integrator}
+    return xr.Dataset(variables, {**grid.coordinates, "tensor": list(problem.layout.names)}, attributes)
