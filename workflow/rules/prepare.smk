@@ -1,7 +1,34 @@
-# Data of each experiment: train and test arrays with their provenance.
+# Data of each experiment: the files they are made from, then train and test arrays with their provenance.
+
+
+# All files that are fetched, to have them before going where there is no network.
+rule sources:
+    input:
+        expand(f"{SOURCES}/{{file}}", file=FETCHED),
+    localrule: True
+
+
+# Where the network is: on the machine that Snakemake itself runs on.
+rule fetch_source:
+    output:
+        # a file that is there already may be right: `fetch` looks, and needs no network then
+        update(f"{SOURCES}/{{file}}"),
+    log:
+        f"{SOURCES}/logs/{{file}}.log",
+    wildcard_constraints:
+        file="|".join(map(re.escape, FETCHED)) or "(?!)",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        settings=lambda wildcards: settings_json(FETCHED[wildcards.file]),
+    shell:
+        "entroscape fetch --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
 
 
 rule prepare_data:
+    input:
+        sources_of,
     output:
         f"{RESULTS}/data/{{experiment}}.nc",
     log:
@@ -12,7 +39,9 @@ rule prepare_data:
         ENVIRONMENT
     params:
         settings=settings_of("prepare"),
-        code=code_of("verbs.prepare"),
+        code=code_by_kind("prepare", data_module),
         scale=RUN.scale,
+        sources=SOURCES,
     shell:
-        "entroscape prepare {wildcards.experiment} --scale {params.scale} --output {output} 2>&1 | tee {log}"
+        "entroscape prepare {wildcards.experiment} --scale {params.scale} --sources {params.sources}"
+        " --output {output} 2>&1 | tee {log}"

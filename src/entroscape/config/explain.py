@@ -86,12 +86,15 @@ def look_up(data: Any, key: Sequence[str | int], default: Any = None) -> Any:
 
 
 def _mistake(schema: Schema, error: ErrorDetails, data: Any) -> Mistake:
-    key = _within(data, error["loc"])
     if error["type"] == "value_error":
-        return _from_validator(key, str(error["ctx"]["error"]), data)
+        section = _within(data, (*error["loc"], ""))[:-1]  # the location of a section may end with a tag
+        return _from_validator(section, str(error["ctx"]["error"]), data)
+    key = _within(data, error["loc"])
     if error["type"] == "extra_forbidden":
         return unknown(key, _at(schema, error["loc"][:-1]).get("properties", {}))
     node = _at(schema, error["loc"])
+    if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        return _from_union((*key, error["ctx"]["discriminator"].strip("'")), node, data)
     about = f" ({node['description']})" if "description" in node and node.get("type") != "object" else ""
     if error["type"] == "missing" and isinstance(key[-1], str):
         return Mistake(key, f"is missing; it must be {_allowed(schema, node)}{about}")
@@ -102,6 +105,13 @@ def _mistake(schema: Schema, error: ErrorDetails, data: Any) -> Mistake:
     if not key:
         return Mistake(key, f"must be {_allowed(schema, node)}, but is {shown(value)}")
     return not_allowed(key, value, f"{_allowed(schema, node)}{hint}{about}")
+
+
+def _from_union(key: Key, node: Schema, data: Any) -> Mistake:
+    """The key that tells the members of a union apart is missing, or names none of them."""
+    tags = _choice([shown(tag) for tag in node["discriminator"]["mapping"]])
+    value = look_up(data, key, _MISSING)
+    return Mistake(key, f"is missing; it must be {tags}") if value is _MISSING else not_allowed(key, value, tags)
 
 
 def _from_validator(section: Key, message: str, data: Any) -> Mistake:

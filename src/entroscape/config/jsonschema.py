@@ -49,9 +49,13 @@ def _scale_schema() -> dict[str, Any]:
 
 
 def _optional(node: Any) -> Any:
-    """The schema without its `required` lists; no key of ours has that name."""
+    """The schema without its `required` lists, so that a part may fit several members of a union.
+
+    No key of ours is called `required` or `oneOf`.
+    """
     if isinstance(node, dict):
-        return {key: _optional(value) for key, value in node.items() if key != "required"}
+        members = {"oneOf": "anyOf"}
+        return {members.get(key, key): _optional(value) for key, value in node.items() if key != "required"}
     return [_optional(value) for value in node] if isinstance(node, list) else node
 
 

