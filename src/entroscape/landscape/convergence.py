@@ -1,7 +1,7 @@
 """How far a landscape can be trusted: tables of what should agree if the sampler has converged, and a verdict."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -273,6 +273,34 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
         "spread": median * float(np.sqrt(landscape.sizes["unit"])),
         "flatness": float(landscape["flatness"].min()) if "flatness" in landscape else np.nan,
     }
+
+
+def overview(landscapes: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """A row for each landscape that can be judged: name, diagnostics, passes, failed (names of checks), sentence."""
+    rows = []
+    for landscape in landscapes:
+        verdict = judge(landscape)
+        if verdict.judged:
+            failed = verdict.checks["check"][~verdict.checks["passed"].astype(bool)]
+            about = {"passes": verdict.passes, "failed": ", ".join(failed), "sentence": verdict.sentence}
+            rows.append({"name": name(landscape)} | diagnostics(landscape) | about)
+    return pd.DataFrame(rows)
+
+
+def spread(landscape: xr.Dataset) -> pd.DataFrame:
+    """By column, medians over its bins: ln_train_loss, error of S, spread (standard deviation) between ladders."""
+    x, y = dimensions(landscape)
+    error = landscape["entropy_err"].median(y).to_numpy()
+    table = pd.DataFrame({x: landscape[x].to_numpy(), "error": error})
+    return table.assign(spread=error * np.sqrt(landscape.sizes["unit"])).dropna(ignore_index=True)
+
+
+def windows(landscape: xr.Dataset) -> pd.DataFrame:
+    """A row per window: lower, upper (edges in ln L), flatness, the smallest of the replicas; nan if not reported."""
+    edges = landscape["window_edges"].to_numpy()
+    flat = landscape["flatness"].min("replica").to_numpy() if "flatness" in landscape else np.full(len(edges), np.nan)
+    table = pd.DataFrame({"lower": edges[:, 0], "upper": edges[:, 1], "flatness": flat})
+    return table.assign(window=np.arange(1, len(edges) + 1))
 
 
 def name(landscape: xr.Dataset) -> str:

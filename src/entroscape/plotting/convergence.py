@@ -1,5 +1,7 @@
 """Has the sampler converged? What should agree, drawn from the tables of `entroscape.landscape.convergence`."""
 
+import textwrap
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,66 +10,89 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from scipy import stats
 
 from entroscape.landscape import convergence
 from entroscape.plotting.imprint import Imprint
-from entroscape.plotting.landscape import LOSS_LABEL
-from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_figure, panel_label, styled
+from entroscape.plotting.labels import LOSS_LABEL
+from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_figure, panel_label, panels_of, styled
 
 Z_RANGE = 5.0  # z beyond it are counted in the outermost bins
-TITLES = (
-    "map against production",
-    "independent replicas",
-    "neighbouring windows",
-    "exchanges between windows",
-    "volume, published procedure",
-    "⟨A⟩, published procedure",
-)
+TITLES = ("map against production", "independent replicas", "neighbouring windows", "exchanges between windows")
 _REPLICA_MARKERS = "osD^v<>P"
+LETTERS = "abcdefghijklmnopq"
 
 
 @dataclass(frozen=True)
 class Tables:
-    """All that the figure draws; see the functions of the same names in `entroscape.landscape.convergence`."""
+    """What is drawn of one landscape; see the functions of the same names in `entroscape.landscape.convergence`.
+
+    `comparison` with the published procedure is None where there is none.
+    """
 
     deviation: pd.DataFrame
     agreement: pd.DataFrame
     overlaps: pd.DataFrame
-    comparison: pd.DataFrame
+    spread: pd.DataFrame
+    windows: pd.DataFrame
+    comparison: pd.DataFrame | None
     dof: int
     round_trips: tuple[int, ...]
 
     @classmethod
-    def of(cls, landscape: xr.Dataset, published: xr.Dataset) -> "Tables":
-        """Tables of a replica-exchange landscape and of the same network's by the published procedure."""
+    def of(cls, landscape: xr.Dataset, published: xr.Dataset | None = None) -> "Tables":
+        """Tables of a landscape of windows, and of the same network's by the published procedure."""
         return cls(
             convergence.deviation(landscape),
             convergence.agreement(landscape),
             convergence.overlaps(landscape),
-            convergence.comparison(landscape, published),
+            convergence.spread(landscape),
+            convergence.windows(landscape),
+            None if published is None else convergence.comparison(landscape, published),
             convergence.agreement_dof(landscape),
             tuple(int(trips) for trips in landscape["round_trips"].sum("configuration")),
         )
 
     def tidy(self) -> pd.DataFrame:
         """One table for the CSV: the panel and what its rows belong to, then the columns of all tables."""
-        panels = {"a": self.deviation, "b": self.agreement, "c, d": self.overlaps, "e, f": self.comparison}
+        panels = {"a": self.deviation, "b": self.agreement, "c, d": self.overlaps}
+        if self.comparison is not None:
+            panels["e, f"] = self.comparison
         return pd.concat([table.assign(panel=panel) for panel, table in panels.items()], ignore_index=True)[
             ["panel", *dict.fromkeys(name for table in panels.values() for name in table.columns)]
         ]
 
 
-def convergence_figure(tables: Tables, imprint: Imprint) -> Figure:
-    """Six panels: (a) production, (b) replicas, (c) overlaps, (d) exchanges, (e, f) against the published procedure."""
+def landscape_page(landscape: xr.Dataset, imprint: Imprint) -> Figure:
+    """Convergence of one landscape in six panels; the verdict stands below."""
+    tables = Tables.of(landscape)
     with styled():
         figure = new_figure(DOUBLE, 112)
         panels = figure.subplots(2, 3)
-        draw = (_deviation, _agreement, _mismatch, _exchanges, _profiles, _equilibria)
-        for axes, function, letter, title in zip(panels.flat, draw, "abcdef", TITLES, strict=True):
+        draw = (_deviation, _agreement, _mismatch, _exchanges, _spread, _flatness)
+        titles = (*TITLES, "spread between ladders", "histogram of production")
+        for axes, function, letter, title in zip(panels.flat, draw, LETTERS, titles, strict=False):
             function(axes, tables)
             panel_label(axes, letter, title)
+        verdict = convergence.judge(landscape).sentence or "converged"
+        title = textwrap.fill(f"{convergence.name(landscape).replace('_', ' ')}: {verdict}", 125)
+        figure.suptitle(title, fontsize=7, x=0.01, ha="left")
         return finish(figure, imprint)
+
+
+def draw_landscape(place: SubplotSpec, letters: Iterator[str], tables: Tables) -> None:
+    """Six panels: (a) production, (b) replicas, (c) overlaps, (d) exchanges, (e, f) against the published procedure."""
+    draw: list[Callable[[Axes, Tables], None]] = [_deviation, _agreement, _mismatch, _exchanges]
+    titles = list(TITLES)
+    if tables.comparison is None:
+        draw, titles = [*draw, _spread, _flatness], [*titles, "spread between ladders", "histogram of production"]
+    else:
+        draw += [_profiles, _equilibria]
+        titles += ["volume, published procedure", "⟨A⟩, published procedure"]
+    for axes, function, letter, title in zip(panels_of(place, 2, 3), draw, letters, titles, strict=False):
+        function(axes, tables)
+        panel_label(axes, letter, title)
 
 
 def _deviation(axes: Axes, tables: Tables) -> None:
@@ -152,8 +177,24 @@ def _name_overlaps(axes: Axes, table: pd.DataFrame) -> None:
     axes.set(xlabel="overlap, from … to ln $L$", xlim=(0.5, max(len(table), 1) + 0.5))
 
 
+def _spread(axes: Axes, tables: Tables) -> None:
+    table = tables.spread
+    axes.plot(table["ln_train_loss"], table["spread"], color=COLOURS["free"], label="between single ladders")
+    axes.plot(table["ln_train_loss"], table["error"], color=COLOURS["box"], label="error of the mean")
+    axes.set(xlabel=LOSS_LABEL, ylabel="median over the bins at a loss", yscale="log")
+    axes.legend(loc="best")
+
+
+def _flatness(axes: Axes, tables: Tables) -> None:
+    table = tables.windows
+    axes.bar(table["window"], table["flatness"], width=0.6, color=COLOURS["faint"])
+    names = [f"{low:g} …\n{high:g}".replace("-", "−") for low, high in table[["lower", "upper"]].to_numpy()]
+    axes.set_xticks(table["window"], names)
+    axes.set(xlabel="window in ln $L$", ylabel="fewest / mean visits of a bin", xlim=(0.4, len(table) + 0.6))
+
+
 def _profiles(axes: Axes, tables: Tables) -> None:
-    table = tables.comparison
+    table = _compared(tables)
     style = dict(color=COLOURS["published"], markersize=2.5, elinewidth=0.7, markeredgewidth=0)
     x, value, error = (table[name] for name in ("ln_train_loss", "profile_difference", "profile_difference_err"))
     axes.axhline(0, color="black", linewidth=0.6)
@@ -165,7 +206,7 @@ def _profiles(axes: Axes, tables: Tables) -> None:
 
 
 def _equilibria(axes: Axes, tables: Tables) -> None:
-    table = tables.comparison
+    table = _compared(tables)
     for name, colour, label in (
         ("", "equilibrium", "replica exchange"),
         ("_other", "published", "published procedure"),
@@ -180,6 +221,12 @@ def _equilibria(axes: Axes, tables: Tables) -> None:
     headroom(axes, 0.5)
     axes.legend(loc="upper right")
     _mark_ends(axes, table)
+
+
+def _compared(tables: Tables) -> pd.DataFrame:
+    if tables.comparison is None:
+        raise ValueError("these tables hold no comparison with the published procedure")
+    return tables.comparison
 
 
 def _mark_ends(axes: Axes, table: pd.DataFrame) -> None:

@@ -36,7 +36,8 @@ def images_figure(tasks: list[ImageTask], imprint: Imprint) -> Figure:
         figure = new_figure(DOUBLE, 18 + 60 * len(tasks))
         panels = figure.subplots(len(tasks), 3, width_ratios=[0.62, 1.1, 1], squeeze=False)
         letters = iter(_LETTERS)
-        for (examples, absolute, curves), task in zip(panels, tasks, strict=True):
+        for row, task in zip(panels, tasks, strict=True):
+            examples, absolute, curves = row
             draw_examples(examples, task.data)
             draw_absolute(figure, absolute, task.landscape, task.curves)
             draw_judged(curves, task.landscape, task.curves, task.low_loss, absolute.get_xlim())
@@ -51,7 +52,7 @@ def images_table(tasks: list[ImageTask]) -> pd.DataFrame:
     """Maps and curves that `images_figure` draws, with the panel's letter and the task; the images are in the data."""
     frames = []
     for number, task in enumerate(tasks):
-        _, absolute, curves = _LETTERS[3 * number : 3 * number + 3]
+        absolute, curves = _LETTERS[3 * number + 1], _LETTERS[3 * number + 2]
         table = landscape_table(task.landscape, task.curves, (absolute, "", curves))
         frames.append(table[table["panel"] != ""].assign(task=task.title))
     return pd.concat(frames, ignore_index=True)

@@ -149,7 +149,7 @@ def shared_legend(figure: Figure, panels: Sequence[Axes]) -> None:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(name.partition(" (")[0], handle)
     names = sorted(entries, key=lambda name: name == REGION_LABEL)  # stable: the region comes last
-    place = dict(loc="outside upper center", ncols=len(names), columnspacing=1.0, handletextpad=0.4)
+    place: dict[str, Any] = dict(loc="outside upper center", ncols=len(names), columnspacing=1.0, handletextpad=0.4)
     figure.legend([entries[name] for name in names], names, **place)
 
 

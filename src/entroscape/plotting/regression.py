@@ -1,5 +1,7 @@
 """The data of a regression task: what is to be predicted, and how much the best single input says about it."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -52,7 +54,7 @@ def draw_points(axes: Axes, data: TaskData, target: str) -> None:
         axes.plot(
             rows["x"], rows["y"], "o", color=colour, alpha=opacity, markersize=1.8, markeredgewidth=0, label=label
         )
-        style = dict(orientation="horizontal", density=True, histtype="step", linewidth=1.0)
+        style: dict[str, Any] = dict(orientation="horizontal", density=True, histtype="step", linewidth=1.0)
         beside.hist(rows["y"], bins, color=colour, **style)
     axes.axhline(data.y_train.mean(), color="black", linewidth=0.5, zorder=0)
     beside.patch.set_visible(False)

@@ -6,7 +6,7 @@ Figures are made without pyplot, so nothing is kept between two of them; the set
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 
 from entroscape.files import write_bytes
 from entroscape.plotting.imprint import Imprint
@@ -23,6 +25,7 @@ from entroscape.plotting.imprint import Imprint
 SINGLE, DOUBLE = 89.0, 183.0  # column widths of a journal page in mm
 _MM_PER_INCH = 25.4
 _FINE = 5  # size of the letters below the panels
+_PAD = 3 / 72  # inches between them and the edge, as the layout leaves
 
 _PALETTE = sns.color_palette("colorblind").as_hex()
 COLOURS = {
@@ -91,9 +94,20 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width / _MM_PER_INCH, height / _MM_PER_INCH), layout="constrained")
 
 
-def panel_label(axes: Axes, letter: str, title: str = "") -> None:
-    """Write (a), (b), ... and a title above the upper left corner of a panel."""
-    axes.set_title(f"$\\mathbf{{({letter})}}$  {title}", loc="left")
+def panels_of(place: SubplotSpec, rows: int, columns: int, *, sharex: bool = False, sharey: bool = False) -> list[Axes]:
+    """Panels in a part of a figure, row by row."""
+    return list(place.subgridspec(rows, columns).subplots(sharex=sharex, sharey=sharey, squeeze=False).flat)
+
+
+def panel_label(axes: Axes, letter: str, title: str = "", *, narrow: bool = False) -> None:
+    """Write (a), (b), ... and a title above the upper left corner of a panel.
+
+    The title of a `narrow` panel may reach over its neighbours, and does not widen it.
+    """
+    text = axes.set_title(f"$\\mathbf{{({letter})}}$  {title}", loc="left")
+    if narrow:
+        text.set_in_layout(False)
+        axes.set_title(" ", loc="right")  # keeps the room above
 
 
 def headroom(axes: Axes, share: float) -> None:
@@ -109,7 +123,7 @@ def finish(figure: Figure, imprint: Imprint) -> Figure:
     room = "\n" * (warning.count("\n") + 1) if warning else ""  # for the warning, in another colour
     figure.supxlabel(room + provenance, fontsize=_FINE, color=COLOURS["neutral"], x=0.01, ha="left")
     if warning:
-        above = 0.01 + (provenance.count("\n") + 1) * 1.2 * _FINE / 72 / height
+        above = _PAD / height + (provenance.count("\n") + 1) * 1.2 * _FINE / 72 / height
         text = figure.text(0.01, above, warning, fontsize=_FINE, color=COLOURS["warning"])
         text.set(va="bottom", in_layout=False, gid="warning")
     if imprint.watermark:
@@ -141,6 +155,15 @@ def content(figure: Figure, kind: str) -> bytes:
     with styled():
         figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()
+
+
+def save_pages(figures: Sequence[Figure], path: Path | str) -> None:
+    """Write the figures to one PDF, a page each; equal figures give equal bytes. Raises FileError."""
+    buffer = io.BytesIO()
+    with styled(), PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+        for figure in figures:
+            pages.savefig(figure)
+    write_bytes(buffer.getvalue(), path)
 
 
 def save(figure: Figure, *paths: Path | str) -> None:

@@ -110,7 +110,7 @@ def width_figure(tasks: Sequence[Widths], imprint: Imprint) -> Figure:
                 panel_label(axes, next(letters), title)
         for axes in panels[:-1].flat:
             axes.set_xlabel("")
-        _legend(figure, panels[:, 0], tasks[0].confidence)
+        _legend(figure, list(panels[:, 0]), tasks[0].confidence)
         return finish(figure, imprint)
 
 
@@ -173,7 +173,7 @@ def _legend(figure: Figure, panels: Sequence[Axes], confidence: float) -> None:
     for axes in panels:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             known.setdefault(name, handle)
-    place = dict(loc="outside upper center", ncols=len(known), title_fontsize=6)
+    place: dict[str, Any] = dict(loc="outside upper center", ncols=len(known), title_fontsize=6)
     figure.legend(list(known.values()), list(known), title=f"bars: {confidence:.0%} confidence intervals", **place)
 
 

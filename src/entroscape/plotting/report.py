@@ -1,0 +1,312 @@
+"""The page on convergence: the reference landscape in detail, samplers compared, and a verdict on each landscape."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import LogLocator, NullLocator
+from scipy import stats
+
+from entroscape.grid import dimensions
+from entroscape.landscape import convergence
+from entroscape.landscape.metric import Metric
+from entroscape.plotting.convergence import LETTERS, Z_RANGE, Tables, draw_landscape
+from entroscape.plotting.imprint import Imprint
+from entroscape.plotting.labels import LOSS_LABEL, metric_axis
+from entroscape.plotting.landscape import COLOURMAP, bin_edges
+from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_figure, panel_label, panels_of, styled
+
+_METHODS = {"wlmd": "molecular dynamics", "wlhmc": "Hamiltonian Monte Carlo"}
+_SHARES = (0.125, 0.25, 0.5)  # of production, whose maps are compared with the final one
+_INTEGRATORS = {"first_order": "first order", "baoab": "BAOAB", "hmc": "HMC"}
+# diagnostic: title, name of the check it belongs to, limit, whether more is better, scale of the axis
+_DIAGNOSTICS: dict[str, tuple[str, str, float, bool, str]] = {
+    "within_2_sigma": ("share of bins where\nreplicas agree", "replicas agree", np.nan, True, "linear"),
+    "drift": ("drift\n/ allowed", "map at rest", convergence.LARGEST_DRIFT, False, "log"),
+    "mismatch": ("mismatch\n/ allowed", "windows agree", convergence.LARGEST_MISMATCH, False, "log"),
+    "round_trips": ("round trips,\nfewest", "round trips", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
+    "error": ("median error\nof $S$", "error of S", convergence.LARGEST_ERROR, False, "log"),
+    "spread": ("spread between\nladders", "", np.nan, False, "log"),
+    "flatness": ("flatness,\nlowest", "", np.nan, True, "linear"),
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the figure of convergence shows; parts that a run does not have are None or empty.
+
+    reference: landscape by Monte Carlo; published: the same network's by the published procedure; compared: the same
+    network's by other samplers, by their names; step_size: table of the integrators' bias; landscapes: all of the run
+    that can be judged.
+    """
+
+    reference: xr.Dataset | None
+    published: xr.Dataset | None
+    compared: dict[str, xr.Dataset]
+    step_size: pd.DataFrame | None
+    landscapes: list[xr.Dataset]
+
+    def comparisons(self) -> dict[str, pd.DataFrame]:
+        """The reference against each of the other samplers."""
+        if self.reference is None:
+            return {}
+        return {name: convergence.comparison(self.reference, other) for name, other in self.compared.items()}
+
+    def tidy(self) -> pd.DataFrame:
+        """One table for the CSV; `part` says which of the tables a row belongs to."""
+        frames = []
+        if self.reference is not None:
+            frames.append(Tables.of(self.reference, self.published).tidy().assign(part="reference"))
+        frames += [table.assign(part=f"sampler {name}") for name, table in self.comparisons().items()]
+        if self.step_size is not None:
+            frames.append(self.step_size.assign(part="step size"))
+        frames.append(convergence.overview(self.landscapes).assign(part="verdicts"))
+        for landscape in self.landscapes:
+            table = convergence.deviation(landscape)
+            frames.append(table.assign(part="map against production", name=convergence.name(landscape)))
+        return pd.concat(frames, ignore_index=True)
+
+
+def convergence_figure(report: Report, imprint: Imprint) -> Figure:
+    """One page: the reference landscape in detail, samplers and integrators compared, and a verdict on each landscape.
+
+    Rows that the run has nothing for are left out.
+    """
+    comparisons, table = report.comparisons(), convergence.overview(report.landscapes)
+    heights = {"reference": 2.0, "maps": 0.85, "methods": 0.95, "verdicts": 0.5 + 0.075 * len(table), "all": 0.9}
+    if report.reference is None:
+        del heights["reference"], heights["maps"]
+    if not comparisons and report.step_size is None:
+        del heights["methods"]
+    if table.empty:
+        del heights["verdicts"], heights["all"]
+    with styled():
+        figure = new_figure(DOUBLE, 10 + 53 * sum(heights.values()))
+        grid = figure.add_gridspec(len(heights), 1, height_ratios=list(heights.values()))
+        places = {part: grid[row] for row, part in enumerate(heights)}
+        letters = iter(LETTERS)
+        if report.reference is not None:
+            draw_landscape(places["reference"], letters, Tables.of(report.reference, report.published))
+            _successive_maps(figure, places["maps"], letters, report.reference)
+        if "methods" in places:
+            _methods_row(places["methods"], letters, comparisons, report.step_size)
+        if "verdicts" in places:
+            _verdict_row(places["verdicts"], letters, table)
+            _production_row(places["all"], letters, report.landscapes)
+        return finish(figure, imprint)
+
+
+def _successive_maps(figure: Figure, place: SubplotSpec, letters: Iterator[str], landscape: xr.Dataset) -> None:
+    """S after an eighth of the production, and how far it and later maps are from the final one."""
+    until, final = landscape["entropy_until"], landscape["entropy"]
+    blocks = [max(1, round(share * until.sizes["block"])) - 1 for share in _SHARES]
+    with np.errstate(invalid="ignore"):
+        differences = [np.ma.masked_invalid(until[block] - final) for block in blocks]
+    largest = max(float(np.ma.abs(one).max()) for one in differences)
+    maps = [np.ma.masked_invalid(until[blocks[0]].to_numpy()), *differences]
+    x, y = (bin_edges(landscape[name].to_numpy()) for name in dimensions(landscape))
+    visited = landscape["visited"].to_numpy().any(axis=1)
+    panels = panels_of(place, 1, len(maps), sharex=True, sharey=True)
+    letter = next(letters)
+    for number, (axes, values) in enumerate(zip(panels, maps, strict=True)):
+        colours: dict[str, Any] = dict(cmap="vlag", vmin=-largest, vmax=largest) if number else dict(cmap=COLOURMAP)
+        mesh = axes.pcolormesh(x, y, values.T, rasterized=True, **colours)
+        share = f"{blocks[max(number - 1, 0)] + 1}/{until.sizes['block']}"
+        if number:
+            axes.set_title(f"$S - S_\\mathrm{{final}}$ after {share}", loc="left")
+        else:
+            panel_label(axes, letter, f"$S$ after {share} of production")
+        axes.set(xlabel=LOSS_LABEL)
+        if number in (0, len(maps) - 1):
+            figure.colorbar(mesh, ax=axes, pad=0.02, aspect=22)
+    panels[0].set_xlim(x[:-1][visited].min(), x[1:][visited].max())
+    metric_axis(panels[0], Metric.of(landscape))
+
+
+def _methods_row(
+    place: SubplotSpec,
+    letters: Iterator[str],
+    comparisons: dict[str, pd.DataFrame],
+    step_size: pd.DataFrame | None,
+) -> None:
+    panels = iter(panels_of(place, 1, 2 * bool(comparisons) + 2 * (step_size is not None)))
+    if comparisons:
+        for title, draw in (
+            ("volume, other samplers", _sampler_profiles),
+            ("⟨A⟩, other samplers", _sampler_equilibria),
+        ):
+            axes = next(panels)
+            draw(axes, comparisons)
+            panel_label(axes, next(letters), title)
+    if step_size is not None:
+        for quantity, title in (("kinetic_temperature", "kinetic temperature"), ("entropy_error", "bias of $S$")):
+            axes = next(panels)
+            _step_size(axes, step_size, quantity)
+            panel_label(axes, next(letters), title)
+
+
+def _sampler_profiles(axes: Axes, comparisons: dict[str, pd.DataFrame]) -> None:
+    axes.axhline(0, color="black", linewidth=0.6)
+    for (name, table), colour, marker in _samplers(comparisons):
+        x, value, error = (table[key] for key in ("ln_train_loss", "profile_difference", "profile_difference_err"))
+        style: dict[str, Any] = dict(
+            color=colour, markersize=2.5, elinewidth=0.7, markeredgewidth=0, label=_METHODS.get(name, name)
+        )
+        axes.errorbar(x, value, error, fmt=marker, **style)
+    axes.set(xlabel=LOSS_LABEL, ylabel="$\\ln g - \\ln g_\\mathrm{Monte\\,Carlo}$")
+    headroom(axes, 0.3)
+    axes.legend(loc="upper right", fontsize=5.5)
+
+
+def _sampler_equilibria(axes: Axes, comparisons: dict[str, pd.DataFrame]) -> None:
+    first = next(iter(comparisons.values()))
+    _band(axes, first, "", COLOURS["equilibrium"], "Monte Carlo")
+    for (name, table), colour, _ in _samplers(comparisons):
+        _band(axes, table, "_other", colour, _METHODS.get(name, name))
+    axes.set(xlabel=LOSS_LABEL, ylabel="equilibrium, true accuracy ⟨A⟩")
+    headroom(axes, 0.3)
+    axes.legend(loc="upper right", fontsize=5.5)
+
+
+def _samplers(comparisons: dict[str, pd.DataFrame]) -> Iterator[tuple[tuple[str, pd.DataFrame], str, str]]:
+    return zip(comparisons.items(), (COLOURS["box"], COLOURS["free"], COLOURS["published"]), "osD", strict=False)
+
+
+def _band(axes: Axes, table: pd.DataFrame, name: str, colour: str, label: str) -> None:
+    x, value, error = (table[key] for key in ("ln_train_loss", f"equilibrium{name}", f"equilibrium{name}_err"))
+    axes.plot(x, value, color=colour, label=label)
+    axes.fill_between(x, value - error, value + error, color=colour, alpha=0.25, linewidth=0)
+
+
+def _step_size(axes: Axes, table: pd.DataFrame, quantity: str) -> None:
+    """Bias against the time step of each integrator (colour, symbol) and problem (line style)."""
+    problems = list(dict.fromkeys(table["problem"]))
+    for integrator, problem in dict.fromkeys(zip(table["integrator"], table["problem"], strict=True)):
+        rows = table[(table["integrator"] == integrator) & (table["problem"] == problem)]
+        number = list(_INTEGRATORS).index(integrator)
+        colour = (COLOURS["adam free"], COLOURS["box"], COLOURS["free"])[number]
+        name = _INTEGRATORS[integrator] + (f", {problem.replace('_', ' ')}" if len(problems) > 1 else "")
+        value = rows[quantity] - 1 if quantity == "kinetic_temperature" else rows[quantity]
+        style: dict[str, Any] = dict(color=colour, markersize=3, elinewidth=0.7, linewidth=0.8, label=name)
+        axes.errorbar(
+            rows["time_step"],
+            value,
+            rows[f"{quantity}_err"],
+            fmt="os^"[number],
+            linestyle=("-", "--", ":", "-.")[problems.index(problem) % 4],
+            **style,
+        )
+    axes.set(xscale="log", xlabel="time step")
+    if quantity == "kinetic_temperature":
+        axes.axhline(0, color="black", linewidth=0.6)
+        axes.set_ylabel("kinetic temperature − 1")
+    else:
+        axes.set_ylabel("rms of $S - S_\\mathrm{exact}$")
+        if (table[quantity] > 0).all():
+            axes.set_yscale("log")
+    axes.legend(loc="best", fontsize=5.5)
+
+
+def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame) -> None:
+    """A line for each landscape, a column for each diagnostic; where the criterion is not met, red."""
+    panels = panels_of(place, 1, len(_DIAGNOSTICS), sharey=True)
+    y = np.arange(len(table))
+    letter = next(letters)
+    for number, (axes, (quantity, (title, check, limit, more, scale))) in enumerate(
+        zip(panels, _DIAGNOSTICS.items(), strict=True)
+    ):
+        failed = np.array([bool(check) and check in names for names in table["failed"]])
+        value = table[quantity].to_numpy(dtype=float)
+        for chosen, colour in ((~failed, COLOURS["published"] if check else COLOURS["neutral"]), (failed, "#c00000")):
+            axes.plot(value[chosen], y[chosen], "o", color=colour, markersize=3.5, markeredgewidth=0)
+        axes.set_xscale(scale)
+        _limits(axes, table, quantity, limit, more, y)
+        if scale == "log":
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=4))
+            axes.xaxis.set_minor_locator(NullLocator())
+        if scale != "linear":
+            axes.xaxis.set_major_formatter("{x:g}")
+        axes.grid(axis="y", color=COLOURS["faint"], linewidth=0.3)
+        axes.set_axisbelow(True)
+        axes.set_xlabel(title, fontsize=6)
+        if number == 0:
+            panel_label(axes, letter, "verdicts; grey: where the criterion is not met", narrow=True)
+    panels[0].set(ylim=(len(table) - 0.5, -0.5))
+    names = [name.replace("_", " ").replace(" width-", ", width ").replace("-points-", ", ") for name in table["name"]]
+    names = [f"{name}: {'yes' if passes else 'no'}" for name, passes in zip(names, table["passes"], strict=True)]
+    panels[0].set_yticks(y, names)
+    for label, passes in zip(panels[0].get_yticklabels(), table["passes"], strict=True):
+        label.set_color("black" if passes else "#c00000")
+    panels[0].set_ylabel("landscape: converged?")
+    for axes in panels[1:]:
+        axes.tick_params(labelleft=False)
+
+
+def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: bool, y: np.ndarray) -> None:
+    """Grey where the criterion is not met; for the agreement of replicas it depends on the number of ladders."""
+    value = table[quantity].to_numpy(dtype=float)
+    value = value[np.isfinite(value)]
+    limits = np.full(len(table), limit)
+    if quantity == "within_2_sigma":
+        limits = table["within_2_sigma_expected"].to_numpy(dtype=float) - convergence.AGREEMENT_SLACK
+        axes.set_xlim(min(0.5, value.min(initial=1.0) - 0.05), 1.02)
+    elif quantity == "flatness":
+        axes.set_xlim(0, max(1.0, 1.05 * value.max(initial=0.0)))
+    elif quantity == "round_trips":
+        axes.set_xlim(-0.3, 3 * max(value.max(initial=1.0), 3.0))
+    else:
+        known = [one for one in (*value[value > 0], limit) if np.isfinite(one)] or [1.0]
+        axes.set_xlim(min(known) / 2, max(known) * 2)
+    if not np.isfinite(limits).any():
+        return
+    low, high = axes.get_xlim()
+    ends = [low, high]
+    for place, one in zip(y, limits, strict=True):
+        if np.isfinite(one):
+            wrong = (ends[0], one) if more else (one, ends[1])
+            axes.fill_betweenx([place - 0.5, place + 0.5], *wrong, color="#e4e4e4", linewidth=0, zorder=0)
+
+
+def _production_row(place: SubplotSpec, letters: Iterator[str], landscapes: list[xr.Dataset]) -> None:
+    """How the maps of all landscapes settled, how far replicas differ, and where walkers disagree most."""
+    production, replicas, ladders = panels_of(place, 1, 3)
+    judged = [one for one in landscapes if convergence.judge(one).judged]
+    experiments = list(dict.fromkeys(convergence.name(one).partition(" ")[0] for one in judged))
+    colours = dict(zip(experiments, sns.color_palette("colorblind", len(experiments)), strict=True))
+    labelled: set[str] = set()
+    bins = np.linspace(0, Z_RANGE, 51)
+    for landscape in judged:
+        experiment = convergence.name(landscape).partition(" ")[0]
+        label = None if experiment in labelled else experiment.replace("_", " ")
+        labelled.add(experiment)
+        style = dict(color=colours[experiment], linewidth=0.8, alpha=0.85, label=label)
+        moved = convergence.deviation(landscape)
+        moved = moved[(moved["window"] == -1) & (moved["share"] < 1)]
+        production.plot(moved["share"], moved["rms"] / moved["expected"], **style)
+        z = np.abs(convergence.agreement(landscape)["z"].to_numpy())
+        z = z[np.isfinite(z)]
+        if len(z):
+            replicas.plot(bins, [(z <= limit).mean() for limit in bins], **style)
+        table = convergence.spread(landscape)
+        ladders.plot(table["ln_train_loss"], table["spread"], **style)
+    dof = min(convergence.agreement_dof(one) for one in judged)
+    if dof:
+        share = 1 - 2 * stats.t.sf(bins, dof)
+        replicas.plot(bins, share, color="black", linestyle="--", linewidth=0.9, label=f"Student's $t$, {dof} d.o.f.")
+    production.axhline(1, color="black", linestyle="--", linewidth=0.9)
+    production.axhline(convergence.LARGEST_DRIFT, color="#c00000", linestyle=":", linewidth=0.9)
+    production.set(yscale="log", xlim=(0, 1), xlabel="share of production")
+    production.set_ylabel("rms of $S - S_\\mathrm{final}$ / allowed by errors")
+    replicas.set(xlim=(0, Z_RANGE), ylim=(0, 1.02), xlabel="$|S_1 - S_2|\\,/\\,\\sigma$", ylabel="share of bins below")
+    ladders.set(yscale="log", xlabel=LOSS_LABEL, ylabel="spread of $S$ between ladders")
+    replicas.legend(loc="lower right", fontsize=5.5)
+    titles = "maps against production, all", "independent replicas, all", "spread between ladders, all"
+    for axes, letter, title in zip((production, replicas, ladders), letters, titles, strict=False):
+        panel_label(axes, letter, title)
