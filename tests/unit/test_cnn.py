@@ -1,9 +1,11 @@
 """The batched convolutional network against a plain torch.nn module per walker."""
 
+from functools import partial
+
 import pytest
 import torch
+from plain_modules import TOLERANCE, assert_equals_modules, random
 from torch import nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from entroscape.models import images
 from entroscape.models.cnn import cnn_layout, cnn_logits, cnn_shape, prepare
@@ -16,40 +18,21 @@ CASES = {
     "colours, not square": ((3, 9, 13), 4, 5),
     "32 x 32": ((3, 32, 32), 1, 2),
 }
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 
-def plain(shape, channels, outputs, dtype=torch.float64) -> nn.Sequential:
+def plain(shape, channels, outputs) -> nn.Sequential:
     sizes = cnn_shape(*shape[1:])
     layers = []
     for i, pool in enumerate(sizes.pools):
         layers += [nn.Conv2d(channels if i else shape[0], channels, 3, padding=1), nn.ReLU()]
         layers += [nn.MaxPool2d(2)] if pool else []
-    layers += [nn.Flatten(), nn.Linear(channels * sizes.last[0] * sizes.last[1], outputs)]
-    return nn.Sequential(*layers).to(dtype)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * sizes.last[0] * sizes.last[1], outputs))
 
 
-def random(*shape, seed=1, dtype=torch.float64) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
-
-
-def assert_equals_plain_modules(theta, x, points, case, dtype):
-    """Logits and gradients of cnn_logits on `points` are those of a module per walker on x[w]."""
-    layout, sizes = cnn_layout(*case), cnn_shape(*case[0][1:])
-    theta = theta.clone().requires_grad_()
-    logits = cnn_logits(theta, points, layout, sizes)
-    assert logits.shape == (len(theta), x.shape[1], case[2]) and logits.dtype == dtype
-    weights = random(*logits.shape, seed=5, dtype=dtype)
-    (gradient,) = torch.autograd.grad((weights * logits).sum(), theta)
-    close = dict(rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
-    for walker in range(len(theta)):
-        module = plain(*case, dtype=dtype)
-        vector_to_parameters(theta[walker].detach(), module.parameters())
-        expected = module(x[walker])
-        torch.testing.assert_close(logits[walker], expected, **close)
-        (weights[walker] * expected).sum().backward()
-        expected_gradient = parameters_to_vector([p.grad for p in module.parameters()])
-        torch.testing.assert_close(gradient[walker], expected_gradient, **close)
+def assert_equals_plain(case, theta, points, x):
+    logits = partial(cnn_logits, layout=cnn_layout(*case), sizes=cnn_shape(*case[0][1:]))
+    assert logits(theta, points).shape == (len(theta), x.shape[1], case[2])
+    assert_equals_modules(logits, theta, points, plain(*case), x)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -59,10 +42,10 @@ def test_logits_and_gradients_equal_a_plain_module_for_every_walker(case, dtype)
     theta = 0.5 * random(3, cnn_layout(*case).size, dtype=dtype)
     shared, own = random(6, *case[0], seed=2, dtype=dtype), random(3, 6, *case[0], seed=3, dtype=dtype)
     everyone = shared.expand(3, *shared.shape)
-    assert_equals_plain_modules(theta, everyone, shared, case, dtype)
-    assert_equals_plain_modules(theta, own, own, case, dtype)
+    assert_equals_plain(case, theta, shared, everyone)
+    assert_equals_plain(case, theta, own, own)
     if cnn_shape(*case[0][1:]).pools[0]:
-        assert_equals_plain_modules(theta, everyone, prepare(shared), case, dtype)
+        assert_equals_plain(case, theta, prepare(shared), everyone)
 
 
 def test_tiles_of_any_size_give_the_same(monkeypatch):
@@ -70,15 +53,15 @@ def test_tiles_of_any_size_give_the_same(monkeypatch):
     theta, x = 0.5 * random(5, cnn_layout(*case).size), random(6, *case[0], seed=2)
     for tile in (1, 700, 5000):
         monkeypatch.setattr(images, "TILE", tile)
-        assert_equals_plain_modules(theta, x.expand(5, *x.shape), x, case, torch.float64)
+        assert_equals_plain(case, theta, x, x.expand(5, *x.shape))
 
 
 def test_constant_images_whose_pools_tie_everywhere():
     case = CASES["14 x 14"]
     theta, x = 0.5 * random(4, cnn_layout(*case).size), torch.ones(2, *case[0], dtype=torch.float64)
     x[1] = 0
-    assert_equals_plain_modules(theta, x.expand(4, *x.shape), x, case, torch.float64)
-    assert_equals_plain_modules(theta, x.expand(4, *x.shape), x.expand(4, *x.shape), case, torch.float64)
+    assert_equals_plain(case, theta, x, x.expand(4, *x.shape))
+    assert_equals_plain(case, theta, x.expand(4, *x.shape), x.expand(4, *x.shape))
 
 
 def test_layout_is_that_of_the_published_network():

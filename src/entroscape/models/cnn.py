@@ -61,7 +61,7 @@ def cnn_layout(shape: tuple[int, ...], channels: int, outputs: int) -> Parameter
 
 
 def prepare(x: Tensor) -> Tensor:
-    """What the first convolution needs of images x[N, C, Y, X], once for all walkers: [16 C + 1, Y // 2, X // 2 * N]."""
+    """What the first convolution needs of images x[N, C, Y, X], whatever the walker: [16 C + 1, Y // 2, X // 2 * N]."""
     return pooled_patches(x).flatten(2)
 
 

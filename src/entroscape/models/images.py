@@ -45,11 +45,15 @@ def images_last(x: Tensor) -> Tensor:
     return x.permute(0, 3, 2, 4, 1)
 
 
-def convolve(rows: Rows, weight: Tensor, bias: Tensor, *, relu: bool = False) -> Rows:
-    """3 x 3 convolution, zero padding 1, with weight[W, O, C, 3, 3] and bias[W, O], then ReLU if asked for."""
-    columns = rows.values.shape[1] // rows.channels
-    offset = bias.unsqueeze(2).expand(-1, -1, columns).flatten(1)
-    return Rows(_Convolve.apply(rows.values, _band(weight, columns), offset, relu), rows.walkers, weight.shape[1])
+def convolve(rows: Rows, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, relu: bool = False) -> Rows:
+    """3 x 3 convolution, zero padding 1, with weight[W, O, C, 3, 3] and bias[W, O], then ReLU if asked for.
+
+    A stride leaves out columns, not rows: `images[:, ::stride]` of the result is what torch.nn.Conv2d gives.
+    """
+    band = _band(weight, rows.values.shape[1] // rows.channels, stride)
+    offset = weight.new_zeros(weight.shape[:2]) if bias is None else bias
+    offset = offset.unsqueeze(2).expand(-1, -1, band.shape[1] // weight.shape[1]).flatten(1)
+    return Rows(_Convolve.apply(rows.values, band, offset, relu), rows.walkers, weight.shape[1])
 
 
 def max_pool_relu(rows: Rows) -> Rows:
@@ -77,10 +81,18 @@ def convolve_pool_relu(patches: Tensor, weight: Tensor, bias: Tensor) -> Rows:
     return Rows(_ConvolvePoolRelu.apply(patches, spread), *weight.shape[:2])
 
 
-def _band(weight: Tensor, columns: int) -> Tensor:
-    """Matrix[W, O * X, 3 * C * X] from three rows to the middle one of the result, of weight[W, O, C, 3, 3]."""
+def normalise(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """LayerNorm over the channels of each pixel of images[W, Y, C, X, N], then times weight[W, C] plus bias[W, C]."""
+    return _Normalise.apply(images, weight, bias)
+
+
+def _band(weight: Tensor, columns: int, stride: int) -> Tensor:
+    """Matrix from three rows of X columns to the middle one of the result, of weight[W, O, C, 3, 3].
+
+    [W, O * columns of the result, 3 * C * X].
+    """
     eye = torch.eye(columns + 2, dtype=weight.dtype, device=weight.device)[:, 1:-1]
-    shifts = torch.stack([eye[j : j + columns] for j in range(3)])  # [3, X of the result, X]
+    shifts = torch.stack([eye[j : j + columns : stride] for j in range(3)])  # [3, columns of the result, X]
     return torch.einsum("wocij,jpq->wopicq", weight, shifts).flatten(3).flatten(1, 2)
 
 
@@ -258,3 +270,27 @@ class _ConvolvePoolRelu(Function):
             _hand_back(part, images[w, y], which[:, w, y], products.transpose(1, 3).unbind(2))
             weight[w].view(-1, len(patches)).addmm_(products.flatten(0, 2).flatten(1), patches[:, y].flatten(1).mT)
         return None, weight.unflatten(1, (channels, 4))
+
+
+class _Normalise(Function):
+    """(images[W, Y, C, X, N], weight[W, C], bias[W, C]) -> images normalised over C."""
+
+    EPSILON = 1e-5  # added to the variance, as torch.nn.LayerNorm does
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(images, 2, correction=0, keepdim=True)
+        scale = (variance + _Normalise.EPSILON).rsqrt_()
+        normal = (images - mean).mul_(scale)
+        weight, bias = (tensor[:, None, :, None, None] for tensor in (weight, bias))
+        ctx.save_for_backward(normal, scale, weight)
+        return torch.addcmul(bias, normal, weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        normal, scale, weight = ctx.saved_tensors
+        along = gradient * normal
+        sums = along.sum((1, 3, 4)), gradient.sum((1, 3, 4))
+        gradient, along = gradient * weight, along.mul_(weight).mean(2, keepdim=True)
+        below = gradient.sub_(gradient.mean(2, keepdim=True)).addcmul_(normal, along, value=-1).mul_(scale)
+        return below, *sums

@@ -1,0 +1,31 @@
+"""Walkers of a batched network against one plain torch.nn module for each, shared by the tests of the networks."""
+
+import torch
+from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 3e-4}
+
+
+def random(*shape, seed=1, dtype=torch.float64) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def assert_equals_modules(logits, theta, points, module: nn.Module, x):
+    """Logits(theta[W, P], points) and their gradients are those of the module on x[w] with parameters theta[w]."""
+    theta = theta.clone().requires_grad_()
+    found = logits(theta, points)
+    assert found.dtype == theta.dtype
+    weights = random(*found.shape, seed=5, dtype=theta.dtype)
+    (gradient,) = torch.autograd.grad((weights * found).sum(), theta)
+    close = dict(rtol=TOLERANCE[theta.dtype], atol=TOLERANCE[theta.dtype])
+    module = module.to(theta.dtype)
+    for walker in range(len(theta)):
+        vector_to_parameters(theta[walker].detach(), module.parameters())
+        module.zero_grad()
+        expected = module(x[walker])
+        torch.testing.assert_close(found[walker], expected, **close)
+        (weights[walker] * expected).sum().backward()
+        torch.testing.assert_close(
+            gradient[walker], parameters_to_vector([p.grad for p in module.parameters()]), **close
+        )

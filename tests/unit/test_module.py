@@ -1,0 +1,89 @@
+"""Any torch.nn.Module as a network."""
+
+from functools import partial
+
+import pytest
+import torch
+from plain_modules import TOLERANCE, assert_equals_modules, random
+from torch import nn
+from torch.nn.utils import parameters_to_vector
+
+from entroscape.models.cnn import cnn_layout, cnn_logits, cnn_shape
+from entroscape.models.layout import box_half_width
+from entroscape.models.mlp import mlp_layout, mlp_logits
+from entroscape.models.module import from_module
+
+BOX = partial(box_half_width, "first_dimension", 3.0, 1)
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+
+
+def cnn() -> nn.Module:
+    layers = [nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    for _ in range(4):
+        layers += [nn.Conv2d(2, 2, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(18, 10))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_equals_the_networks_written_for_batches(dtype):
+    network, layout = from_module(mlp(), 2, BOX), mlp_layout((4, 5, 3))
+    theta, shared, own = (random(*s, dtype=dtype) for s in ((3, layout.size), (7, 4), (3, 7, 4)))
+    close = dict(rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+    for x in (shared, own):
+        torch.testing.assert_close(network.logits(theta, x), mlp_logits(theta, x, layout), **close)
+    network, layout = from_module(cnn(), 4, BOX), cnn_layout((1, 7, 7), 2, 10)
+    theta, x = random(3, layout.size, dtype=dtype), random(5, 1, 7, 7, dtype=dtype)
+    assert network.layout.shapes == layout.shapes
+    expected = cnn_logits(theta, x, layout, cnn_shape(7, 7))
+    torch.testing.assert_close(network.logits(theta, x), expected, **close)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_logits_and_gradients_equal_the_module_for_every_walker(dtype):
+    class Mine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix, self.norm, self.scale = nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            return self.scale * torch.tanh(self.norm(self.mix(x)))
+
+    module = Mine().eval()
+    network = from_module(module, 2, BOX, lambda generator, runs: torch.zeros(runs, 43))
+    theta, x = random(3, network.layout.size, dtype=dtype), random(3, 5, 4, dtype=dtype)
+    assert_equals_modules(network.logits, theta, x, module, x)
+    assert network.half_width.shape == (network.layout.size,)
+
+
+def test_the_module_and_the_global_generator_stay_as_they_are():
+    module = mlp()
+    before, state = parameters_to_vector(module.parameters()).clone(), torch.get_rng_state()
+    network = from_module(module, 2, BOX)
+    network.initial(torch.Generator().manual_seed(1), 3)
+    network.logits(random(2, network.layout.size), random(5, 4))
+    assert torch.equal(parameters_to_vector(module.parameters()), before)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_runs_start_as_the_module_does():
+    initial = from_module(mlp(), 2, BOX).initial
+    first, again = (initial(torch.Generator().manual_seed(1), 200) for _ in range(2))
+    assert first.dtype == torch.float64 and torch.equal(first, again)
+    assert not torch.equal(first[0], first[1])
+    largest = first[:, :20].abs().max().item()  # the first weight, uniform within 1 / sqrt(4)
+    assert 0.49 < largest <= 0.5
+
+
+def test_modules_that_cannot_be_sampled_or_started_are_refused():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1))
+
+    with pytest.raises(ValueError, match="no parameters"):
+        from_module(nn.ReLU(), 2, BOX)
+    with pytest.raises(ValueError, match=r"Own .at the top. has parameters but no reset_parameters"):
+        from_module(Own(), 2, BOX)
