@@ -19,8 +19,6 @@ LABELS = np.repeat(np.arange(4), 20)
 PIXELS = np.full((80, 784), 100) + LABELS[:, None] + np.arange(784) % 2
 LINES = [",".join(map(str, [*row, label])) for row, label in zip(PIXELS, LABELS, strict=True)]
 CONTENT = gzip.compress("\n".join(LINES).encode())
-    "\n".join(",".join(map(str, [*row, y])) for row, y in zip(PIXELS, LABELS, strict=True)).encode()
-)
 FILE = "digits.csv.gz"
 
 
