@@ -26,7 +26,9 @@ include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 
 
-# Targets, named by what they give. A figure's own name (`snakemake ea1`) is defined with its rule in report.smk.
+# Targets, named by what they give. A figure's own name (`snakemake ea1`) is defined with its rule in report.smk. The
+# target of a task gives the figures that show nothing else, and the verdicts on it; `--config experiments=[spiral]`
+# gives all figures of that task alone.
 
 
 rule all:
@@ -43,8 +45,22 @@ rule entropy_advantage:
 
 rule spiral:
     input:
-        figures("entropy_advantage", "spiral"),
-        f"{RESULTS}/claims.csv",
+        task_files("spiral"),
+
+
+rule house_prices:
+    input:
+        task_files("house_prices", "house_prices_million"),
+
+
+rule images:
+    input:
+        task_files("mnist", "cat_dog"),
+
+
+rule sentences:
+    input:
+        task_files("sentences"),
 
 
 rule claims:

@@ -162,6 +162,7 @@ def claims_settings(test: str = "positive") -> ClaimsSettings:
     about = {"id": "EA-C9", "statement": "better", "experiment": "task", "quantity": "advantage", "figure": "x"}
     claim = Claim(**about, baselines=["box"], test=test)
     about = {"reference_width": {"task": 4}, "confidence": {"task": 0.95}, "low_loss": {"task": (-3.0, -2.0)}}
+    about |= {"stand_in": {"task": ""}}
     return ClaimsSettings(scale="smoke", claims=[claim], **about)
 
 

@@ -22,27 +22,37 @@ rule analyse_landscape:
         " --low-loss {output.low_loss} 2>&1 | tee {log}"
 
 
-rule judge_claims:
-    input:
-        [
-            f"{RESULTS}/curves/{experiment}/{variant}.low_loss.parquet"
-            for experiment, description in EXPERIMENTS.items()
-            for variant in trained_variants(description)
-        ],
-    output:
-        report(
-            f"{RESULTS}/claims.csv", category="Claims", caption="../report/claims.rst"
-        ),
-    log:
-        f"{RESULTS}/logs/claims.log",
-    conda:
-        ENVIRONMENT
-    params:
-        settings=settings_json(checked(claims_settings, RUN.scale, list(EXPERIMENTS))),
-        code=code_of("verbs.claims"),
-        scale=RUN.scale,
-        experiments=" ".join(EXPERIMENTS),
-        files=lambda w, input: " ".join(f"--low-loss {path}" for path in input),
-    shell:
-        "entroscape claims {params.experiments} --scale {params.scale} {params.files} --output {output}"
-        " 2>&1 | tee {log}"
+# All claims of the run, and those about each of its experiments alone: file, rule, experiments.
+for claims_file, judge, judged in [
+    ("claims", "judge_claims", list(EXPERIMENTS)),
+    *((f"claims/{name}", f"judge_{name}", [name]) for name in EXPERIMENTS),
+]:
+
+    rule:
+        name:
+            judge
+        input:
+            [
+                f"{RESULTS}/curves/{experiment}/{variant}.low_loss.parquet"
+                for experiment in judged
+                for variant in width_variants(experiment)
+            ],
+        output:
+            report(
+                f"{RESULTS}/{claims_file}.csv",
+                category="Claims",
+                caption="../report/claims.rst",
+            ),
+        log:
+            f"{RESULTS}/logs/{claims_file}.log",
+        conda:
+            ENVIRONMENT
+        params:
+            settings=settings_json(checked(claims_settings, RUN.scale, judged)),
+            code=code_of("verbs.claims"),
+            scale=RUN.scale,
+            experiments=" ".join(judged),
+            files=lambda w, input: " ".join(f"--low-loss {path}" for path in input),
+        shell:
+            "entroscape claims {params.experiments} --scale {params.scale} {params.files} --output {output}"
+            " 2>&1 | tee {log}"

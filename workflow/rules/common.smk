@@ -13,6 +13,7 @@ from entroscape.config.settings import (
     claims_settings,
     settings_for,
     settings_json,
+    stand_in,
     trained_variants,
     variants,
 )

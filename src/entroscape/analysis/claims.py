@@ -93,20 +93,20 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
             "confidence": confidence,
             "scale": settings.scale,
             "where from": f"{claim.figure}; {claim.quantity} of {', '.join(sorted(known['variant']))}",
-            "remark": remark(rows, len(known), claim, settings.low_loss[claim.experiment]),
+            "remark": remark(rows, len(known), claim, settings),
         }
 
 
-def remark(rows: pd.DataFrame, known: int, claim: Claim, low_loss: tuple[float, float]) -> str:
-    """Why a claim cannot be judged, and which of the maps behind a verdict have not converged; "" if all is well.
+def remark(rows: pd.DataFrame, known: int, claim: Claim, settings: ClaimsSettings) -> str:
+    """What stands in for the data, why a claim cannot be judged, and which of the maps behind it have not converged.
 
     `rows` are those that the claim asks for, of which `known` have a value with an error.
     """
     needed = 1 if claim.test == "positive" else 3
     unconverged = rows[rows["convergence"] != ""].drop_duplicates("variant")
-    parts = []
+    parts = [settings.stand_in[claim.experiment]]
     if known < needed:
-        parts.append(_reason(rows, claim, low_loss))
+        parts.append(_reason(rows, claim, settings.low_loss[claim.experiment]))
         if needed > 1:
             parts.append(f"a slope needs {needed} widths")
     if claim.test == "positive":

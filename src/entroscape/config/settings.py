@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from entroscape.config.data import Data
+from entroscape.config.data import Data, ImagePair
 from entroscape.config.explain import mistakes, nearest
 from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
 from entroscape.config.model import BoxRule, MLPModel, Model, Start
@@ -125,6 +125,7 @@ class ClaimsSettings(Section):
     reference_width: dict[str, Count] = Field(description="of each experiment")
     confidence: dict[str, Probability] = Field(description="of each experiment")
     low_loss: dict[str, tuple[float, float]] = Field(description="(lower, upper) edges in ln L, of each experiment")
+    stand_in: dict[str, str] = Field(description="of each experiment what stands in for the published data, or nothing")
 
 
 def claims_settings(
@@ -139,7 +140,16 @@ def claims_settings(
         reference_width={name: experiment.model.reference_width for name, experiment in about.items()},
         confidence={name: experiment.analysis.confidence for name, experiment in about.items()},
         low_loss={name: experiment.analysis.low_loss for name, experiment in about.items()},
+        stand_in={name: stand_in(experiment) for name, experiment in about.items()},
     )
+
+
+def stand_in(experiment: Experiment) -> str:
+    """What stands in place of the published data, as in "4 and 9 in place of cats and dogs"; empty if nothing does."""
+    if not isinstance(experiment.data, ImagePair):
+        return ""
+    source = experiment.data.sources[experiment.data.source]
+    return f"{source.title} in place of {source.stand_in_for}" if source.stand_in_for else ""
 
 
 def variants(experiment: Experiment) -> dict[str, Variant]:

@@ -26,11 +26,16 @@ class Imprint:
 
 
 def make_imprint(
-    scale: str, watermark: str, landscapes: Iterable[xr.Dataset], runs: int | tuple[int, int] | None = None
+    scale: str,
+    watermark: str,
+    landscapes: Iterable[xr.Dataset],
+    runs: int | tuple[int, int] | None = None,
+    notes: Iterable[str] = (),
 ) -> Imprint:
     """Imprint of a figure that shows these landscapes; those that have not converged are named in a warning.
 
-    runs: independent training runs per protocol, or the fewest and most of them, if the figure shows any.
+    runs: independent training runs per protocol, or the fewest and most of them, if the figure shows any;
+    notes: what else a reader must know, such as data that stand in for others.
     """
     landscapes = list(landscapes)
     parts = [f"{scale} scale", *dict.fromkeys(sampling_line(landscape) for landscape in landscapes)]
@@ -39,7 +44,7 @@ def make_imprint(
         parts.append(
             f"{fewest}–{most} training runs per point" if fewest < most else f"{most} training runs per protocol"
         )
-    return Imprint(" · ".join(parts), watermark, tuple(warnings(landscapes)))
+    return Imprint(" · ".join([*parts, *notes]), watermark, tuple(warnings(landscapes)))
 
 
 def warnings(landscapes: Sequence[xr.Dataset]) -> list[str]:

@@ -24,11 +24,12 @@ def size_figure(
     table: pd.DataFrame,
     confidence: float,
     imprint: Imprint,
+    stand_in: str = "",
 ) -> Figure:
     """A map with its curves for each number of train points, all on the same axes and colours; below, two panels.
 
     These show equilibrium and trained metric, and the advantage, at low training loss (`widths.width_table` with x =
-    "train_points").
+    "train_points"). `stand_in` says what the data stand in for, if anything.
     """
     sizes = sorted(landscapes)
     with styled():
@@ -51,10 +52,8 @@ def size_figure(
         figure.colorbar(mesh, ax=top, pad=0.01, aspect=22).set_label("$S$")
         levels, advantage = panels_of(grid[1], 1, 2)
         draw_size_panels(levels, advantage, table)
-        for axes, letter, title in zip(
-            (levels, advantage), _LETTERS[len(sizes) :], ("equilibrium and training", "advantage"), strict=False
-        ):
-            panel_label(axes, letter, title)
+        panel_label(levels, _LETTERS[len(sizes)], f"equilibrium and training\n{stand_in}".strip())
+        panel_label(advantage, _LETTERS[len(sizes) + 1], "advantage")
         size_legend(figure, levels, confidence)
         return finish(figure, imprint)
 

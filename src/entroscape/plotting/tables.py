@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 
 def numbers(*columns: Mapping[str, float] | Mapping[str, str], names: Sequence[str] = ("value",)) -> pd.DataFrame:
@@ -13,13 +14,35 @@ def numbers(*columns: Mapping[str, float] | Mapping[str, str], names: Sequence[s
 
 
 def low_loss_numbers(low_loss: pd.DataFrame) -> pd.DataFrame:
-    """The table of low-loss averages for reading: quantity, baseline, value ± standard error, units, region."""
-    return _readable(low_loss, ["quantity", "baseline"])
+    """The table of low-loss averages for reading: quantity, metric, baseline, value ± standard error, units, region."""
+    return _readable(low_loss, ["quantity", "metric", "baseline"])
 
 
 def width_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """The same for the table of all widths."""
     return _readable(table, ["width", "quantity", "baseline"]).sort_values("width", kind="stable", ignore_index=True)
+
+
+def size_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The same for the table of all sizes of the train set."""
+    shown = _readable(table, ["train_points", "quantity", "baseline"])
+    return shown.sort_values("train_points", kind="stable", ignore_index=True)
+
+
+def cost(landscape: xr.Dataset) -> dict[str, float]:
+    """What sampling a landscape took, by what it is; what is not known is left out."""
+    attributes = landscape.attrs
+    spent = {
+        "updates, all walkers of all replicas": attributes.get("updates"),
+        "seconds, all replicas": attributes.get("seconds"),
+        "peak memory of a job / MB": attributes.get("peak_memory_mb"),
+        "replicas": attributes.get("replicas"),
+        "walkers in each window": attributes.get("walkers"),
+    }
+    known = {name: float(value) for name, value in spent.items() if value is not None}
+    if attributes.get("updates") and attributes.get("seconds"):
+        known["updates per second"] = float(attributes["updates"]) / float(attributes["seconds"])
+    return known
 
 
 def with_error(value: float, error: float) -> str:
