@@ -1,7 +1,12 @@
-"""Print the speed tables."""
+"""Print the speed tables: all, or those that are named."""
+
+import sys
 
 from rich.console import Console
 
-from benchmarks import wlmc
+from benchmarks import wlmc, wlmd_speed
 
-Console(width=120).print(wlmc.table())
+TABLES = {"wlmc": wlmc.table, "wlmd": wlmd_speed.table}
+
+for name in sys.argv[1:] or TABLES:
+    Console(width=120).print(TABLES[name]())

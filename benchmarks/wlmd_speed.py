@@ -1,0 +1,164 @@
+"""Wang-Landau molecular dynamics: walker-steps per second on CPU, batched and a walker at a time."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from rich.table import Table
+
+from benchmarks.wlmd_plain import PlainDynamics, Task, Walker, plain_cnn
+from entroscape.config.sampler import Axis, MolecularDynamics, SmoothedAccuracyLogit
+from entroscape.config.settings import NetworkSettings
+from entroscape.data.dataset import TaskData
+from entroscape.grid import Grid
+from entroscape.models import Network, make_network
+from entroscape.random import generator
+from entroscape.sampling import molecular_dynamics
+from entroscape.sampling.coordinates import observer
+
+CHANNELS = 2
+CLASSES = 10
+X_AXIS = Axis(min=-7.0, max=3.0, bin_width=0.02)
+Y = SmoothedAccuracyLogit(
+    kind="smoothed_accuracy_logit", slope=5.0, epsilon=1e-4, axis=Axis(min=-10.0, max=10.0, bin_width=0.02)
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Size of a task: pixels along a side, train points (and as many test points), bins per unit, walkers, threads."""
+
+    side: int
+    points: int
+    bins_per_unit: int
+    walkers: tuple[int, ...]
+    threads: int
+
+
+CASES = {
+    "MNIST as published, c = 2": Case(28, 250, 50, (1, 2, 4, 8, 16), 2),
+    "14 x 14 pixels, c = 2": Case(14, 100, 10, (16, 64, 128), 1),
+    "7 x 7 pixels, c = 2": Case(7, 80, 10, (16, 64, 128), 1),
+}
+
+
+def settings(walkers: int, window: tuple[float, float], steps_per_round: int = 10, **others) -> MolecularDynamics:
+    """The published step; no window in ln L and no flattening, as published."""
+    return MolecularDynamics(
+        procedure="molecular_dynamics",
+        replicas=2,
+        walkers=max(2, walkers),
+        windows=[window],
+        steps=dict(explore=1_000_000, refine=1000, production=1000),
+        steps_per_round=steps_per_round,
+        integrator="first_order",
+        time_step=dict(initial=1e-4, acceptance=None),
+        friction=0.01,
+        factor=0.1,
+        deposit_width=10.0,
+        schedule=dict(kind="inverse_time"),
+        depth=1e9,
+        confinement=dict(x=3000.0, y=3000.0),
+        checkpoint_seconds=60,
+        **others,
+    ).model_copy(update=dict(walkers=walkers))
+
+
+def task_of(side: int, points: int) -> TaskData:
+    """Random pixels and labels: the speed depends on their number alone."""
+    random = generator("benchmark", "images")
+    x, y = random.normal(size=(2 * points, 1, side, side)), random.integers(CLASSES, size=2 * points)
+    return TaskData(x[:points], y[:points], x[points:], y[points:], CLASSES, {"what": "random numbers"})
+
+
+def grid_of(bins_per_unit: int) -> Grid:
+    width = 1 / bins_per_unit
+    axes = [axis.model_copy(update=dict(bin_width=width)) for axis in (X_AXIS, Y.axis)]
+    return Grid.continuous(*axes, Y.kind)
+
+
+def tensors(data: TaskData, dtype: torch.dtype) -> Task:
+    x_train, x_test = (torch.as_tensor(x, dtype=dtype) for x in (data.x_train, data.x_test))
+    return Task(x_train, torch.as_tensor(data.y_train), x_test, torch.as_tensor(data.y_test), Y)
+
+
+def network_of(data: TaskData) -> Network:
+    return make_network(NetworkSettings(kind="cnn", width=CHANNELS, box_rule="fan_out", box_factor=2.0), data)
+
+
+class Batched:
+    """The sampler of this project."""
+
+    def __init__(self, data: TaskData, grid: Grid, options: MolecularDynamics, dtype: torch.dtype = torch.float32):
+        network, task = network_of(data), tensors(data, dtype)
+        train, test = (network.prepare(task.x_train), task.y_train), (network.prepare(task.x_test), task.y_test)
+        observe, half_width = observer(network.logits, train, test, Y), network.half_width.to(dtype)
+        self.problem = molecular_dynamics.make_problem(observe, network.layout, half_width, grid, options)
+        starts = network.initial(torch.Generator().manual_seed(1), 50).clamp(-network.half_width, network.half_width)
+        self.state = molecular_dynamics.init(self.problem, starts.numpy(), partial(generator, "benchmark"))
+        self.pool = ThreadPoolExecutor(1)
+
+    def run(self, rounds: int) -> int:
+        """Walker-steps made in so many rounds."""
+        for _ in range(rounds):
+            molecular_dynamics.step(self.problem, self.state, self.pool)
+        return rounds * self.problem.moves_per_step
+
+
+def plain_of(batched: Batched, data: TaskData, walkers: int | None = None) -> PlainDynamics:
+    """The plain loop from the state that a batched run begins with, for all or so many of its walkers."""
+    problem, state = batched.problem, batched.state
+    shape, dtype = data.x_train.shape[1:], state.theta.dtype
+    some = [
+        Walker(plain_cnn(shape, CHANNELS, CLASSES).to(dtype), theta, velocity, problem.half_width)
+        for theta, velocity in zip(state.theta[:walkers], state.velocity[:walkers], strict=True)
+    ]
+    return PlainDynamics(tensors(data, dtype), some, problem.grid, problem.settings)
+
+
+def force_seconds(batched: Batched, repeats: int) -> float:
+    """Best seconds of coordinates and their gradient for all walkers, without map and integrator."""
+    problem, theta = batched.problem, batched.state.theta
+    best = np.inf
+    for _ in range(repeats):
+        began = time.perf_counter()
+        leaf = theta.clone().requires_grad_()
+        at = problem.observe(leaf)
+        torch.autograd.grad((at.x + at.y).sum(), leaf)
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def rates(case: Case, walkers: int, rounds: int = 3) -> tuple[float, float, float]:
+    """Walker-steps per second of the batched sampler, of its forces alone, and of the plain loop, in turns."""
+    data, window = task_of(case.side, case.points), (X_AXIS.min, X_AXIS.max)
+    batched = Batched(data, grid_of(case.bins_per_unit), settings(walkers, window))
+    plain = plain_of(batched, data, walkers=1)
+    noise = torch.randn(10, 1, batched.problem.parameters)
+    batched.run(1), plain.step(noise[0])
+    fast = slow = np.inf
+    for _ in range(rounds):
+        began = time.perf_counter()
+        steps = batched.run(1)
+        fast = min(fast, (time.perf_counter() - began) / steps)
+        began = time.perf_counter()
+        for numbers in noise:
+            plain.step(numbers)
+        slow = min(slow, (time.perf_counter() - began) / len(noise))
+    return 1 / fast, walkers / force_seconds(batched, 10), 1 / slow
+
+
+def table() -> Table:
+    columns = ("task", "threads", "walkers", "walker-steps/s", "forces alone", "plain loop", "ratio")
+    result, before = Table(*columns, title=__doc__), torch.get_num_threads()
+    for name, case in CASES.items():
+        torch.set_num_threads(case.threads)
+        for walkers in case.walkers:
+            fast, forces, slow = rates(case, walkers)
+            numbers = (f"{fast:,.0f}", f"{forces:,.0f}", f"{slow:,.1f}", f"{fast / slow:.1f}")
+            result.add_row(name, str(case.threads), str(walkers), *numbers)
+    torch.set_num_threads(before)
+    return result
