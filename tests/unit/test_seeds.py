@@ -68,8 +68,11 @@ def test_large_networks_keep_and_continue_fewer_states(monkeypatch):
     monkeypatch.setattr(module, "POOL_MEMORY", 3 * 6 * 116 * 8)
     few = Wanted.of(problem(), ACCURACY)
     assert few.per_bin == 3 and continued_runs(problem(), few) == 24
+    monkeypatch.setattr(module, "POOL_MEMORY", 2 * 116 * 8)
+    two = Wanted.of(problem(), ACCURACY)
+    assert two.per_bin == 1 and two.x.bin_width == 1.5 and continued_runs(problem(), two) == 8
     monkeypatch.setattr(module, "POOL_MEMORY", 1)
-    assert Wanted.of(problem(), ACCURACY).per_bin == 1
+    assert Wanted.of(problem(), ACCURACY).x.bin_width == 3.0
 
 
 def test_dataset_runs_from_low_to_high_loss_with_rows_kept_together():

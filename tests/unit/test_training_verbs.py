@@ -139,6 +139,17 @@ def test_regression_of_a_part_of_the_points_without_a_search(tmp_path):
     assert seeds.ln_train_loss.min() < trained.ln_train_loss.min()
 
 
+def test_no_states_are_sought_where_every_run_in_the_box_diverged(tmp_path):
+    write_dataset(data().to_dataset(), tmp_path / "data.nc")
+    wide = NETWORK.model_copy(update={"box_factor": 1e200})
+    run_search(tmp_path, wide, learning_rates=[1e180], adam_learning_rates=[1e180], batch_sizes=[10])
+    y = LnTestLoss(kind="ln_test_loss", axis=Axis(min=-4.0, max=1.0, bin_width=0.5))
+    table, seeds = run_train(tmp_path, wide, y)
+    boxed = table[table.protocol == "box"]
+    assert not np.isfinite(boxed.ln_train_loss[boxed.step == 60]).any()
+    assert set(seeds.ln_train_loss.to_numpy()) <= set(boxed.ln_train_loss[boxed.step == 0])  # what there is
+
+
 def test_large_networks_are_trained_in_single_precision_a_few_runs_at_a_time(tmp_path, monkeypatch):
     write_dataset(data().to_dataset(), tmp_path / "data.nc")
     monkeypatch.setattr(problem_module, "LARGEST_DOUBLE", 10)

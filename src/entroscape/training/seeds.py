@@ -21,13 +21,14 @@ from entroscape.training.baselines import BETAS, Record, adam_scale, measure
 from entroscape.training.problem import Problem
 
 STATES_PER_BIN = 8  # different ones, so that the walkers of a window do not all start alike
-POOL_MEMORY = 2**28  # bytes that all kept states may take: of large networks fewer are kept per bin, at least one
+POOL_MEMORY = 2**27  # bytes that all kept states may take: of large networks fewer are kept
 CONTINUED_RUNS = 64
 ROUNDS = 5  # at width 4, later rounds reach ln L one unit lower than the first; wide networks do not need them
 STEPS = 1000  # per round; three times as many lower ln L by less than 0.1
-# of Adam, at the start, each of them for one run in four; small networks do best with the largest, and it throws
-# large ones out of every minimum
+# of Adam, at the start, each of them for one run in four: small networks do best with the largest, others stay where
+# it throws them
 LEARNING_RATES = (0.03, 0.01, 0.003, 0.001)
+FULL_RATE_UP_TO = 1000  # parameters; P of them move at once and shift the output by about sqrt(P) times as much
 COPIES = 4  # of each survivor of a round
 SHAKE = 0.5  # standard deviation of their displacement in half widths of the box
 
@@ -69,7 +70,7 @@ class Seeds(NamedTuple):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the sampler is to start from: states on these axes, at most so many in each bin of ln L."""
+    """What the sampler is to start from: states on both axes, at most so many in each bin of ln L."""
 
     x: Axis
     y: TestCoordinate
@@ -77,10 +78,12 @@ class Wanted:
 
     @classmethod
     def of(cls, problem: Problem, observables: Observables) -> "Wanted":
-        """Fewer states per bin for large networks."""
+        """Fewer states per bin for large networks, and in the end one in bins wider than those of the landscape."""
         x, parameters = observables.ln_train_loss, problem.network.layout.size
-        fit = POOL_MEMORY // (_bins(x) * parameters * problem.dtype.itemsize)
-        return cls(x, observables.y, max(1, min(STATES_PER_BIN, fit)))
+        fit = POOL_MEMORY // (parameters * problem.dtype.itemsize)
+        bins = max(1, min(fit, round((x.max - x.min) / x.bin_width)))
+        x = x.model_copy(update={"bin_width": (x.max - x.min) / bins})
+        return cls(x, observables.y, max(1, min(STATES_PER_BIN, fit // bins)))
 
     def states(self, record: Record, runs: np.ndarray, which: np.ndarray | slice = slice(None)) -> Seeds:
         """The record's states that `which` selects, all by default; runs[R] are the numbers of all its runs."""
@@ -102,7 +105,8 @@ class Wanted:
 
     def full(self, pool: Seeds, below: float) -> bool:
         """Whether every bin from the minimum of the axis up to `below` in ln L has enough states, all of other runs."""
-        bins = np.arange(min(np.floor((below - self.x.min) / self.x.bin_width) + 1, _bins(self.x)))
+        top = min(below, self.x.max - self.x.bin_width / 2)
+        bins = np.arange(np.floor((top - self.x.min) / self.x.bin_width) + 1)
         different = self._bins(pool).groupby("bin").run.nunique().reindex(bins, fill_value=0)
         return bool((different >= self.per_bin).all())
 
@@ -114,10 +118,6 @@ class Wanted:
         """Whether both coordinates are in their range, bool[S]; the true accuracy has no other values."""
         on: np.ndarray = _on_axis(seeds.ln_train_loss, self.x)
         return on if self.y.kind == "test_accuracy" else on & _on_axis(seeds.y, self.y.axis)
-
-
-def _bins(axis: Axis) -> int:
-    return round((axis.max - axis.min) / axis.bin_width)
 
 
 def _on_axis(values: np.ndarray, axis: Axis) -> np.ndarray:
@@ -150,7 +150,8 @@ def hop(
     After each descent the best quarter goes on, as it is and in copies shaken out of their minima.
     """
     origin = np.arange(len(theta))
-    rate = torch.tensor(LEARNING_RATES, dtype=theta.dtype)[origin % len(LEARNING_RATES)]
+    factor = min(1.0, math.sqrt(FULL_RATE_UP_TO / theta.shape[1]))
+    rate = factor * torch.tensor(LEARNING_RATES, dtype=theta.dtype)[origin % len(LEARNING_RATES)]
     for _ in range(ROUNDS):
         for record in descend(problem, theta, rate, steps, record_every, y):
             yield record, origin

@@ -78,6 +78,9 @@ def _descend(settings: TrainSettings, problem: Problem, wanted: Wanted, ends: Se
 
     That goes on until the pool has enough states, or a whole descent has found none that it had not.
     """
+    if not len(ends.run):
+        logger.info("every run in the box diverged: the sampler has only %d states to start from", len(pool.run))
+        return pool
     steps = min(STEPS, settings.steps)
     records = hop(
         problem,
