@@ -125,7 +125,7 @@ def low_loss_table(
 
 def training() -> pd.DataFrame:
     """Of what training leaves behind, the columns that count the runs."""
-    return pd.DataFrame({"protocol": ["free", "box"] * 6, "run": np.arange(12) // 2})
+    return pd.DataFrame({"optimizer": "sgd", "protocol": ["free", "box"] * 6, "run": np.arange(12) // 2})
 
 
 # Tasks sampled by molecular dynamics, as the verbs leave them; S is known (`synthetic.dynamics_entropy`).

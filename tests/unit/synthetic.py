@@ -117,6 +117,7 @@ def dynamics_run(
     edges=EDGES,
     noise: float = 0.2,
     entropy: np.ndarray | None = None,
+    round_trips: int = 1,
 ) -> xr.Dataset:
     """Dataset of one run of molecular dynamics: visits with weights between exp(-0.2) and exp(0.2).
 
@@ -146,7 +147,7 @@ def dynamics_run(
         "acceptance": per_window,
         "flatness": per_window,
         "exchange_rate": ("overlap", np.full(len(windows) - 1, 0.3)),
-        "round_trips": ("configuration", np.ones(len(windows) * walkers, dtype=int)),
+        "round_trips": ("configuration", np.full(len(windows) * walkers, round_trips)),
     }
     if grid.name.startswith("smoothed"):
         variables["accuracy_sum"] = (

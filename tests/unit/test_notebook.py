@@ -174,26 +174,65 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     sampled = inputs.landscape()
     write_dataset(inputs.points().to_dataset(), folder / "data.nc")
+    write_dataset(inputs.regression_data().to_dataset(), folder / "prices.nc")
+    write_dataset(inputs.image_data(2, 1, "digits in place of dogs").to_dataset(), folder / "images.nc")
     write_dataset(sampled, folder / "landscape.nc")
     write_dataset(inputs.published(), folder / "published.nc")
     write_table(inputs.curve_table(sampled), folder / "curves.parquet")
     write_table(inputs.low_loss_table(), folder / "low_loss.parquet")
     write_table(inputs.training(), folder / "training.parquet")
+    for name, kind, points in (
+        ("price", "ln_test_loss", None),
+        ("image", "smoothed_accuracy_logit", None),
+        ("few", "smoothed_accuracy_logit", 10),
+    ):
+        task = inputs.task(kind, experiment=name, train_points=points, walkers=2, visits=300)
+        write_dataset(task.landscape, folder / f"{name}.landscape.nc")
+        for part in ("training", "curves", "low_loss"):
+            write_table(getattr(task, part), folder / f"{name}.{part}.parquet")
     return folder
 
 
+def task_parameters(files: Path, data: str, name: str = "") -> dict:
+    """What a notebook about one task is given."""
+    found = {part: str(files / f"{name}{part}.parquet") for part in ("training", "curves", "low_loss")}
+    return {"data": str(files / data), "landscape": str(files / f"{name}landscape.nc"), **found}
+
+
+def lists(*tasks: dict, without: tuple[str, ...] = ()) -> dict:
+    """What a notebook about several tasks is given."""
+    plural = {"landscape": "landscapes"}
+    return {plural.get(name, name): [task[name] for task in tasks] for name in tasks[0] if name not in without}
+
+
 def figure_parameters(name: str, files: Path, folder: Path) -> dict:
+    price, image, few = (
+        task_parameters(files, data, f"{name}.")
+        for name, data in (("price", "prices.nc"), ("image", "images.nc"), ("few", "images.nc"))
+    )
+    maps = {key: str(files / f"{key}.nc") for key in ("landscape", "published")}
     inputs_of = {
-        "EA-1": {
-            **{key: str(files / f"{key}.nc") for key in ("data", "landscape")},
-            **{key: str(files / f"{key}.parquet") for key in ("training", "curves", "low_loss")},
-        },
+        "EA-1": task_parameters(files, "data.nc"),
+        "EA-2": price,
+        "EA-3": {**lists(image, image), "titles": ["MNIST", "Cats and dogs"]},
+        "EA-4": price,
         "EA-5": {
-            "low_loss": [str(files / "low_loss.parquet")],
-            "landscapes": [str(files / "landscape.nc")],
-            "confidence": 0.95,
+            "low_loss": [str(files / "low_loss.parquet"), price["low_loss"]],
+            "landscapes": [maps["landscape"], price["landscape"]],
+            "confidence": {"spiral": 0.95, "price": 0.9},
+            "titles": {"spiral": "Two spirals", "price": "House prices"},
         },
-        "EA-8": {key: str(files / f"{key}.nc") for key in ("landscape", "published")},
+        "EA-6": price,
+        "EA-7": {**lists(few, image, without=("training", "data")), "data": image["data"], "confidence": 0.95},
+        "EA-8": {
+            "reference": [maps["landscape"]],
+            "published": [maps["published"]],
+            "compared": [image["landscape"]],
+            "methods": ["wlmd"],
+            "step_size": [],
+            "landscapes": [maps["landscape"], price["landscape"], image["landscape"]],
+            "stand_ins": ["image: digits in place of dogs"],
+        },
     }
     outputs = {kind: str(folder / f"figure.{kind}") for kind in ("png", "pdf", "csv")}
     return {"figure": name, "title": "a title", "scale": "smoke", "watermark": "SMOKE", **inputs_of[name], **outputs}

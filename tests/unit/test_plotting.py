@@ -17,9 +17,23 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from entroscape.config.sampler import Axis
-from entroscape.grid import Grid
+from entroscape.grid import Grid, dimensions
 from entroscape.landscape import convergence as numbers
-from entroscape.plotting import convergence, landscape, overview, spirals, style, tables, widths
+from entroscape.landscape.metric import Metric
+from entroscape.plotting import (
+    convergence,
+    images,
+    labels,
+    landscape,
+    overview,
+    regression,
+    report,
+    sizes,
+    spirals,
+    style,
+    tables,
+    widths,
+)
 from entroscape.plotting.imprint import Imprint, make_imprint, power_of_ten
 
 IMPRINT = Imprint("where it comes from")
@@ -106,7 +120,7 @@ def test_curves_drawn_are_those_of_the_table(sampled, curves):
         ("free", "trained", "free"),
         ("box", "trained", "box"),
     ):
-        rows = landscape.curve(curves, quantity, baseline)
+        rows = landscape.curve(curves, quantity, "test_accuracy", baseline)
         (line,) = axes.findobj(lambda artist, gid=gid: artist.get_gid() == gid)
         assert np.array_equal(line.get_xydata(), rows[["ln_train_loss", "value"]].to_numpy())
 
@@ -138,12 +152,13 @@ def test_curves_without_trained_states_are_drawn(sampled, curves):
 @pytest.mark.parametrize("watermark", ["", "SMOKE"])
 def test_watermark_stands_across_the_figure_iff_given(sampled, curves, watermark):
     table = widths.width_table(inputs.low_loss_table(), 0.95)
-    report = convergence.Tables.of(sampled, inputs.published())
+    content = report.Report(sampled, inputs.published(), {}, None, [sampled])
     imprint = Imprint("where it comes from", watermark)
     for figure in (
         task_figure(sampled, curves, imprint),
-        widths.width_figure(table, 0.95, imprint),
-        convergence.convergence_figure(report, imprint),
+        widths.width_figure([widths.Widths("Two spirals", table, 0.95)], imprint),
+        report.convergence_figure(content, imprint),
+        convergence.landscape_page(sampled, imprint),
     ):
         marks = artists(figure, "watermark")
         assert [mark.get_text() for mark in marks] == ([watermark] if watermark else [])
@@ -166,14 +181,15 @@ def test_width_intervals_are_students(tmp_path):
     table = widths.width_table(inputs.low_loss_table(), 0.9)
     half = (table["high"] - table["low"]) / 2
     assert half.to_numpy() == pytest.approx(0.01 * student.ppf(0.95, 7))
-    figure = widths.width_figure(table, 0.9, IMPRINT)
+    figure = widths.width_figure([widths.Widths("Two spirals", table, 0.9)], IMPRINT)
     drawn = artists(figure.axes[1], "free")[0].get_ydata()
     assert drawn == pytest.approx([0.2 / 4, 0.2 / 6, 0.2 / 8])
 
 
 def test_width_without_low_loss_states_is_named():
     table = widths.width_table(inputs.low_loss_table((4, 6, 8, 12), missing=8), 0.95)
-    texts = [text.get_text() for text in widths.width_figure(table, 0.95, IMPRINT).axes[1].texts]
+    figure = widths.width_figure([widths.Widths("Two spirals", table, 0.95)], IMPRINT)
+    texts = [text.get_text() for text in figure.axes[1].texts]
     assert len(texts) == 2 and all("width 8" in text for text in texts)
 
 
@@ -224,12 +240,14 @@ def test_comparison_drops_the_unknown_constant(sampled):
 
 @pytest.mark.parametrize(("walkers", "windows"), [(1, 2), (3, 1), (1, 1)])
 def test_convergence_is_drawn_for_the_smallest_runs(walkers, windows):
-    report = convergence.Tables.of(inputs.landscape(walkers=walkers, windows=windows), inputs.published())
-    figure = convergence.convergence_figure(report, IMPRINT)
+    sampled = inputs.landscape(walkers=walkers, windows=windows)
+    content = report.Report(sampled, inputs.published(), {}, None, [sampled])
+    figure = report.convergence_figure(content, IMPRINT)
+    assert style.content(convergence.landscape_page(sampled, IMPRINT), "png")
     assert style.content(figure, "png")
     texts = " ".join(text.get_text() for text in figure.axes[1].texts)
     assert ("no error of its own" in texts) == (walkers == 1)
-    tidy = report.tidy()
+    tidy = convergence.Tables.of(sampled, inputs.published()).tidy()
     assert set(tidy["panel"]) == ({"a", "b", "c, d", "e, f"} if windows > 1 else {"a", "b", "e, f"})
 
 
@@ -240,6 +258,184 @@ def test_numbers_are_readable(sampled):
     table = tables.numbers(numbers.summary(sampled), numbers.summary(inputs.published()), names=("a", "b"))
     assert table.loc["visited bins", "a"] == str(int(sampled["visited"].sum()))
     assert table.loc["round trips, fewest of a replica"].tolist() == ["6", "–"]
+
+
+@pytest.fixture(scope="module", params=["ln_test_loss", "smoothed_accuracy", "smoothed_accuracy_logit"])
+def task(request) -> inputs.Task:
+    return inputs.task(request.param, experiment="house_prices", walkers=2, visits=400)
+
+
+def test_maps_of_any_metric_have_their_own_bins_and_labels(task):
+    x, y = dimensions(task.landscape)
+    axes = style.new_figure(80, 60).subplots()
+    mesh = landscape.draw_map(axes, task.landscape)
+    corners = mesh.get_coordinates()
+    np.testing.assert_allclose(corners[:-1, 0, 1] + np.diff(corners[:, 0, 1]) / 2, task.landscape[y], atol=1e-9)
+    assert axes.get_ylabel() == labels.LABELS[y].axis
+    visited = task.landscape["visited"].any(x).to_numpy()
+    shown = corners[:-1, 0, 1][visited].min(), corners[1:, 0, 1][visited].max()
+    assert axes.get_ylim() == pytest.approx(shown)
+    if y == "smoothed_accuracy_logit":
+        ticks = {text.get_text(): tick for text, tick in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)}
+        assert ticks["0.5"] == pytest.approx(0.0) and {"0.1", "0.9"} <= ticks.keys()
+
+
+def test_curves_beside_the_map_are_those_of_the_judged_metric(task):
+    metric = Metric.of(task.landscape)
+    data = inputs.regression_data(["a", "b", "Area", "d", "e"])
+    figure = overview.task_figure(
+        lambda axes: regression.draw_points(axes, data, "price"), task.landscape, task.curves, IMPRINT, (-3.0, -2.0)
+    )
+    panels = {axes.get_title("left").rpartition("  ")[2]: axes for axes in figure.axes}
+    for title, name in (("entropy landscape", metric.name), ("curves, ± one standard error", metric.judged)):
+        for gid, quantity, baseline in (("equilibrium", "equilibrium", ""), ("adam box", "trained", "adam box")):
+            rows = landscape.curve(task.curves, quantity, name, baseline)
+            (line,) = panels[title].findobj(lambda artist, gid=gid: artist.get_gid() == gid)
+            assert len(rows) and np.array_equal(line.get_xydata(), rows[["ln_train_loss", "value"]].to_numpy())
+    assert "Area" in panels["data"].get_xlabel()
+    table = overview.task_table(regression.points_table(data), task.landscape, task.curves)
+    drawn = table[(table["panel"] == "d") & (table["series"] == "equilibrium")]
+    assert np.array_equal(drawn["y"], landscape.curve(task.curves, "equilibrium", metric.judged)["value"])
+    assert style.content(figure, "png")
+
+
+def test_strongest_input_is_the_one_the_targets_depend_on():
+    data = inputs.regression_data()
+    column, correlation = regression.strongest(data)
+    assert column == 2 and correlation == pytest.approx(np.corrcoef(data.x_train[:, 2], data.y_train)[0, 1])
+    assert regression.input_name(data, column) == "input 3 of 5"
+
+
+@pytest.mark.parametrize(("classes", "channels"), [(10, 1), (2, 3)])
+def test_example_images_are_train_images_of_their_class(classes, channels):
+    data = inputs.image_data(classes, channels)
+    mosaic, found = images.tiles(data)
+    assert found.tolist() == list(range(classes)) and mosaic.ndim == (3 if channels > 1 else 2)
+    low, high = np.nanmin(data.x_train), np.nanmax(data.x_train)
+    first = (data.x_train[data.y_train == 0][0] - data.x_train[:0].sum()) / 1.0
+    corner = np.moveaxis(first, 0, -1) if channels > 1 else first[0]
+    span = np.corrcoef(mosaic[:7, :7].ravel(), corner.ravel())[0, 1]
+    assert span == pytest.approx(1.0) and low < high
+
+
+def test_stand_in_data_are_named_in_the_title(task):
+    data = inputs.image_data(2, 1, "MNIST 4 against 9 in place of CIFAR-10 cats and dogs")
+    row = images.ImageTask("Cats and dogs", data, task.landscape, task.curves, None)
+    figure = images.images_figure([row, row], IMPRINT)
+    titles = [" ".join(axes.get_title("left").split()) for axes in figure.axes]
+    assert sum("stand-in: MNIST 4 against 9 in place of CIFAR-10" in title for title in titles) == 2
+    assert set(images.images_table([row, row])["panel"]) == {"b", "c", "e", "f"}
+
+
+def test_advantage_is_drawn_for_every_size_of_the_train_set():
+    tasks = {size: inputs.task("smoothed_accuracy", train_points=size, walkers=2, visits=300) for size in (15, 30)}
+    table = widths.width_table(pd.concat([one.low_loss for one in tasks.values()]), 0.95, "train_points")
+    assert set(table["metric"]) == {"test_accuracy"} and set(table["train_points"]) == {15, 30}
+    maps, drawn = ({size: getattr(one, name) for size, one in tasks.items()} for name in ("landscape", "curves"))
+    figure = sizes.size_figure(maps, drawn, table, 0.95, IMPRINT, "digits in place of dogs")
+    titles = " ".join(axes.get_title("left") for axes in figure.axes)
+    assert "15 train points" in titles and "30 train points" in titles and "digits in place of dogs" in titles
+    assert set(sizes.size_table(maps, drawn, table)["panel"]) == {"a", "b", "c, d"}
+    assert style.content(figure, "png")
+
+
+def unconverged(kind="ln_test_loss", **options) -> inputs.Task:
+    """No walker travels from end to end."""
+    return inputs.task(kind, round_trips=0, walkers=3, visits=300, **options)
+
+
+def test_landscapes_that_have_not_converged_are_named_with_the_criterion():
+    good = inputs.task("ln_test_loss", experiment="house_prices", walkers=4, noise=0.05)
+    bad = unconverged(experiment="sentences")
+    assert numbers.judge(good.landscape).passes and not numbers.judge(bad.landscape).passes
+    assert make_imprint("desktop", "", [good.landscape]).warnings == ()
+    (alone,) = make_imprint("desktop", "", [bad.landscape]).warnings
+    assert alone.startswith("Not converged: ") and numbers.judge(bad.landscape).sentence[1:] == alone[1:]
+    (both,) = make_imprint("desktop", "", [good.landscape, bad.landscape]).warnings
+    assert both == "Not converged (see EA-8): sentences width 8"
+    figure = overview.landscape_figure(bad.landscape, bad.curves, make_imprint("desktop", "", [bad.landscape]))
+    (text,) = artists(figure, "warning")
+    assert " ".join(text.get_text().split()) == alone
+    assert bad.low_loss["convergence"].iloc[0] == numbers.judge(bad.landscape).sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({}, ""),
+        ({"round_trips": 0}, "round trips"),
+        ({"overlap_rms_in_errors": 5.0}, "windows agree"),
+        ({"entropy_err": 0.7}, "error of S"),
+        ({"entropy_replica_err": 0.01}, "replicas agree"),
+        ({"entropy_until": 3.0}, "map at rest"),
+    ],
+)
+def test_each_criterion_of_convergence_is_needed(changes, failed):
+    """Of a landscape that passes, one diagnostic is spoilt."""
+    good = inputs.task("ln_test_loss", walkers=4, noise=0.05).landscape
+    for name, value in changes.items():
+        if name == "entropy_until":
+            later = good[name] + value * (good["ln_train_loss"] > -1)
+            good[name] = later.where(later["block"] < good.sizes["block"] - 1, good["entropy"])
+        else:
+            good[name] = good[name].where(~np.isfinite(good[name]), value)
+    checks = numbers.judge(good).checks
+    wrong = checks["check"][~checks["passed"].astype(bool)].tolist()
+    assert wrong == ([failed] if failed else [])
+
+
+def test_published_procedure_is_not_judged():
+    verdict = numbers.judge(inputs.published())
+    assert not verdict.judged and verdict.passes and not verdict.sentence
+
+
+def test_page_on_convergence_shows_every_landscape_and_what_the_run_has(sampled):
+    landscapes = [inputs.task("ln_test_loss", experiment="house_prices", walkers=3).landscape, sampled]
+    landscapes.append(unconverged(experiment="sentences").landscape)
+    rows = [
+        {"problem": "ring", "integrator": name, "time_step": step, "kinetic_temperature": 1 + step}
+        | {"kinetic_temperature_err": 0.01, "entropy_error": step, "entropy_error_err": 0.01}
+        for name in ("first_order", "baoab", "hmc")
+        for step in (0.1, 0.2)
+    ]
+    compared = {"wlmd": inputs.task("smoothed_accuracy", walkers=2).landscape}
+    content = report.Report(sampled, inputs.published(), compared, pd.DataFrame(rows), landscapes)
+    figure = report.convergence_figure(content, IMPRINT)
+    names = [text.get_text() for axes in figure.axes for text in axes.get_yticklabels()]
+    assert {"house prices, width 8: yes", "sentences, width 8: no"} <= set(names)
+    titles = " ".join(axes.get_title("left") for axes in figure.axes)
+    assert all(part in titles for part in ("other samplers", "kinetic temperature", "independent replicas, all"))
+    parts = set(content.tidy()["part"])
+    assert parts == {"reference", "sampler wlmd", "step size", "verdicts", "map against production"}
+    assert style.content(figure, "png")
+    small = report.convergence_figure(report.Report(None, None, {}, None, landscapes), IMPRINT)
+    assert not any("other samplers" in axes.get_title("left") for axes in small.axes)
+
+
+def test_samplers_with_different_metrics_are_compared_by_volume_and_true_accuracy():
+    """The same density on another range of losses, in another coordinate with the same true accuracy."""
+    whole = inputs.task("smoothed_accuracy", walkers=4).landscape
+    part = inputs.task("smoothed_accuracy", walkers=4, seed=1, edges=((-1.5, 0.5), (-3.0, -1.0))).landscape
+    table = numbers.comparison(whole, part)
+    known = table.dropna(subset="profile_difference")
+    assert known["ln_train_loss"].min() > -3.0 and table["ln_train_loss"].min() < -3.9
+    z = known["profile_difference"] / known["profile_difference_err"].replace(0, np.nan)
+    assert np.nanmedian(np.abs(z)) < 2
+    difference = (table["equilibrium_other"] - table["equilibrium"]).dropna()
+    assert len(difference) == len(known) and np.abs(difference).max() < 0.01
+
+
+def test_pages_are_one_pdf_without_dates(sampled, tmp_path):
+    for name in ("a.pdf", "b.pdf"):
+        style.save_pages([convergence.landscape_page(sampled, IMPRINT) for _ in range(2)], tmp_path / name)
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert content.startswith(b"%PDF") and b"CreationDate" not in content
+    assert content == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_cost_of_a_landscape():
+    cost = tables.cost(inputs.task("ln_test_loss", walkers=2, visits=300).landscape)
+    assert cost["updates per second"] == pytest.approx(4_800_000 / 95) and cost["peak memory of a job / MB"] == 812.5
 
 
 SCRIPT = """

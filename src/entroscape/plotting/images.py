@@ -102,4 +102,4 @@ def _size(data: TaskData) -> str:
 
 
 def _folded(text: str) -> str:
-    return textwrap.fill(text, 26)
+    return textwrap.fill(text, 24)

@@ -237,14 +237,13 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         axes.set_axisbelow(True)
         axes.set_xlabel(title, fontsize=6)
         if number == 0:
-            panel_label(axes, letter, "verdicts; grey: where the criterion is not met", narrow=True)
+            panel_label(axes, letter, "converged, yes or no; grey: where the criterion is not met", narrow=True)
     panels[0].set(ylim=(len(table) - 0.5, -0.5))
     names = [name.replace("_", " ").replace(" width-", ", width ").replace("-points-", ", ") for name in table["name"]]
     names = [f"{name}: {'yes' if passes else 'no'}" for name, passes in zip(names, table["passes"], strict=True)]
     panels[0].set_yticks(y, names)
     for label, passes in zip(panels[0].get_yticklabels(), table["passes"], strict=True):
         label.set_color("black" if passes else "#c00000")
-    panels[0].set_ylabel("landscape: converged?")
     for axes in panels[1:]:
         axes.tick_params(labelleft=False)
 
@@ -263,7 +262,7 @@ def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: 
         axes.set_xlim(-0.3, 3 * max(value.max(initial=1.0), 3.0))
     else:
         known = [one for one in (*value[value > 0], limit) if np.isfinite(one)] or [1.0]
-        axes.set_xlim(min(known) / 2, max(known) * 2)
+        axes.set_xlim(min(known) / 3, max(known) * 3)
     if not np.isfinite(limits).any():
         return
     low, high = axes.get_xlim()
@@ -306,7 +305,8 @@ def _production_row(place: SubplotSpec, letters: Iterator[str], landscapes: list
     production.set_ylabel("rms of $S - S_\\mathrm{final}$ / allowed by errors")
     replicas.set(xlim=(0, Z_RANGE), ylim=(0, 1.02), xlabel="$|S_1 - S_2|\\,/\\,\\sigma$", ylabel="share of bins below")
     ladders.set(yscale="log", xlabel=LOSS_LABEL, ylabel="spread of $S$ between ladders")
-    replicas.legend(loc="lower right", fontsize=5.5)
+    if replicas.get_legend_handles_labels()[1]:
+        replicas.legend(loc="lower right", fontsize=5.5)
     titles = "maps against production, all", "independent replicas, all", "spread between ladders, all"
     for axes, letter, title in zip((production, replicas, ladders), letters, titles, strict=False):
         panel_label(axes, letter, title)

@@ -105,7 +105,7 @@ def width_figure(tasks: Sequence[Widths], imprint: Imprint) -> Figure:
         for (levels, advantage), task in zip(panels, tasks, strict=True):
             _levels(levels, task.table, "width")
             _advantages(advantage, task.table, "width")
-            for axes, title in ((levels, f"{task.title}: equilibrium and training"), (advantage, "advantage")):
+            for axes, title in ((levels, task.title.replace(" · ", "\n")), (advantage, "advantage")):
                 _width_axis(axes, task.table)
                 panel_label(axes, next(letters), title)
         for axes in panels[:-1].flat:
