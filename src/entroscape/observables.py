@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from entroscape.config.sampler import TestCoordinate
+
 
 def mean_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean loss[W] of logits[W, N, C] for targets[N] or targets[W, N].
@@ -52,3 +54,13 @@ def smoothed_accuracy(logits: Tensor, labels: Tensor, slope: float) -> Tensor:
 def accuracy_logit(value: Tensor, epsilon: float) -> Tensor:
     """ln((a + epsilon) / (1 - a + epsilon)) of accuracies a: spreads values near 0 and 1, finite at both."""
     return ((value + epsilon) / (1 - value + epsilon)).log()
+
+
+def test_coordinate(logits: Tensor, targets: Tensor, coordinate: TestCoordinate) -> Tensor:
+    """The landscape's y[W] of a configured kind; `accuracy` for the kind that has no gradient."""
+    if coordinate.kind == "ln_test_loss":
+        return ln_loss(logits, targets)
+    if coordinate.kind == "test_accuracy":
+        return accuracy(logits, targets)
+    value = smoothed_accuracy(logits, targets, coordinate.slope)
+    return value if coordinate.kind == "smoothed_accuracy" else accuracy_logit(value, coordinate.epsilon)

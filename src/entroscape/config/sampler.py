@@ -179,21 +179,21 @@ class Confinement(Section):
     y: Positive = Field(description="stiffness beyond the y axis")
 
 
-class InverseTime(Section):
-    """Constant while exploring, then falling as 1/t (Belardinelli and Pereyra 2007)."""
+class DepositSchedule(Section):
+    """How the deposits shrink: constant while exploring, then as 1 / time."""
 
-    kind: Literal["inverse_time"]
+    kind: Literal["inverse_time", "published"] = Field(
+        description="inverse_time: 1/t after exploring (Belardinelli and Pereyra 2007); published: a linear rise, a "
+        "plateau up to the end of exploring, then 1 / (steps - offset)"
+    )
+    rise: Count | None = Field(None, description="steps until the plateau is reached, published only")
+    offset: Annotated[int, Field(ge=0)] | None = Field(None, description="in steps, published only")
 
-
-class Published(Section):
-    """The published course: a linear rise, a plateau up to the end of exploring, then 1/(t - offset)."""
-
-    kind: Literal["published"]
-    rise: Count = Field(description="steps until the plateau is reached")
-    offset: Annotated[int, Field(ge=0)] = Field(description="steps; the factor falls as 1 / (steps done - offset)")
-
-
-DepositSchedule = Annotated[InverseTime | Published, Field(discriminator="kind")]
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "published" and (self.rise is None or self.offset is None):
+            raise ValueError("kind must be inverse_time where rise and offset are not given")
+        return self
 
 
 class MolecularDynamics(Windowed):
@@ -213,7 +213,7 @@ class MolecularDynamics(Windowed):
     friction: Positive = Field(description="of the Langevin thermostat, per unit of time; not used by hmc")
     factor: Positive = Field(description="height of the deposit of a visit while exploring")
     deposit_width: Positive = Field(description="standard deviation of the deposit in bins, cut at four of them")
-    schedule: DepositSchedule = Field(description="how the deposit's height changes")
+    schedule: DepositSchedule
     depth: Positive = Field(description="bins with an entropy further below the best of their column are not flattened")
     confinement: Confinement
     precision: Literal["float32", "float64"] = Field("float32", description="of parameters and gradients")

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from entroscape.errors import FileError
 from entroscape.files import atomically, read_bytes
 from entroscape.provenance import differences
 
 StateT = TypeVar("StateT")
+_TENSOR = "tensor:"  # begins the name of an array that was a tensor
 
 
 def save(path: Path, state: Any, identity: dict) -> None:
-    """Write a sampler state (a dataclass of integers, arrays and generators) as one npz file.
+    """Write a sampler state (a dataclass of integers, arrays, tensors and generators) as one npz file.
 
     Parameters
     ----------
@@ -29,16 +31,18 @@ def save(path: Path, state: Any, identity: dict) -> None:
         value = getattr(state, field.name)
         if isinstance(value, np.ndarray):
             arrays[field.name] = value
+        elif isinstance(value, torch.Tensor):
+            arrays[f"{_TENSOR}{field.name}"] = value.cpu().numpy()
         elif field.name == "generators":
-            plain["generators"] = [generator.bit_generator.state for generator in value]
+            plain["generators"] = [_described(generator) for generator in value]
         else:
             plain[field.name] = value
     with atomically(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, plain=np.array(json.dumps(plain, sort_keys=True)), **arrays)
 
 
-def load(path: Path, state_class: type[StateT], identity: dict) -> StateT:
-    """Read a state back.
+def load(path: Path, state_class: type[StateT], identity: dict, device: str = "cpu") -> StateT:
+    """Read a state back, its tensors and their generators to `device`.
 
     Raises
     ------
@@ -59,10 +63,12 @@ def load(path: Path, state_class: type[StateT], identity: dict) -> StateT:
             f"checkpoint {path} belongs to another run ({'; '.join(differing[:3])}); delete it to start afresh, or "
             "restore what differs to continue"
         )
+    for name in [name for name in arrays if name.startswith(_TENSOR)]:
+        arrays[name.removeprefix(_TENSOR)] = torch.from_numpy(arrays.pop(name)).to(device)
     absent = state_class.__annotations__.keys() - plain.keys() - arrays.keys()
     if absent:
         raise _damaged(path, f"no {', '.join(sorted(absent))}")
-    plain["generators"] = [_generator(state) for state in plain["generators"]]
+    plain["generators"] = [_generator(state, device) for state in plain["generators"]]
     return state_class(**plain, **arrays)
 
 
@@ -72,7 +78,17 @@ def _damaged(path: Path, reason: object) -> FileError:
     )
 
 
-def _generator(state: dict) -> np.random.Generator:
+def _described(generator: np.random.Generator | torch.Generator) -> dict:
+    if isinstance(generator, torch.Generator):
+        return {"torch": bytes(generator.get_state().numpy()).hex()}
+    return dict(generator.bit_generator.state)
+
+
+def _generator(state: dict, device: str) -> np.random.Generator | torch.Generator:
+    if "torch" in state:
+        generator = torch.Generator(device)
+        generator.set_state(torch.frombuffer(bytearray.fromhex(state["torch"]), dtype=torch.uint8))
+        return generator
     bit_generator = getattr(np.random, state["bit_generator"])()
     bit_generator.state = state
     return np.random.Generator(bit_generator)

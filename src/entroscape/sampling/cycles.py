@@ -28,6 +28,11 @@ class Problem:
     settings: Cycles
 
     @property
+    def parameters(self) -> int:
+        """Coordinates of a walker, P."""
+        return len(self.systems[0].half_width)
+
+    @property
     def steps(self) -> int:
         """Cycles."""
         return self.settings.cycles

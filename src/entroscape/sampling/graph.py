@@ -12,14 +12,12 @@ class Launcher:
     do the same operations on the same tensors at every call and never wait for the host. On a CPU it is just called.
     """
 
-    def __init__(self, device: torch.device, generators: Sequence[torch.Generator]) -> None:
-        self._captures = device.type == "cuda"
-        self._generators = generators
+    def __init__(self) -> None:
         self._graphs: dict[Hashable, torch.cuda.CUDAGraph | None] = {}
 
-    def __call__(self, key: Hashable, function: Callable[[], None]) -> None:
-        """Call the function, or replay what it did."""
-        if not self._captures:
+    def __call__(self, key: Hashable, function: Callable[[], None], generators: Sequence[torch.Generator]) -> None:
+        """Call the function, or replay what it did; `generators` are all that it draws from."""
+        if generators[0].device.type != "cuda":
             function()
         elif key not in self._graphs:  # the first call sets up libraries, which cannot be captured
             self._graphs[key] = None
@@ -29,13 +27,14 @@ class Launcher:
         else:
             graph = self._graphs[key]
             if graph is None:
-                graph = self._graphs[key] = self._capture(function)
+                graph = self._graphs[key] = _capture(function, generators)
             graph.replay()
 
-    def _capture(self, function: Callable[[], None]) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        for generator in self._generators:
-            graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
-            function()
-        return graph
+
+def _capture(function: Callable[[], None], generators: Sequence[torch.Generator]) -> torch.cuda.CUDAGraph:
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    with torch.cuda.graph(graph):
+        function()
+    return graph

@@ -10,7 +10,8 @@ they are, so that a round can be captured as a graph on a GPU. The host is waite
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -49,6 +50,12 @@ class Problem:
     map: EntropyMap
     settings: MolecularDynamics
     schedule: Schedule
+    launch: Launcher = field(default_factory=Launcher)
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of a walker, P."""
+        return len(self.half_width)
 
     @property
     def steps(self) -> int:
@@ -189,7 +196,7 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
     )
 
 
-def step(problem: Problem, state: State, launch: Launcher) -> Info:
+def step(problem: Problem, state: State, _pool: Executor) -> Info:
     """One round: steps of all walkers, then exchanges between neighbouring windows.
 
     Raises SamplingError when a walker's coordinates are not finite any more or its velocity has run away; the state
@@ -204,7 +211,7 @@ def step(problem: Problem, state: State, launch: Launcher) -> Info:
     state.height.copy_(_deposit_height(problem, state, stage))
     block = schedule.block(state.steps) if stage == "production" else None
     before = state.acceptance.clone()
-    launch((stage, block), lambda: _round(problem, state, stage, block))
+    problem.launch((stage, block), lambda: _round(problem, state, block), state.generators)
     if stage == "production":
         _count_round_trips(problem, state)
     if stage == "explore":
@@ -240,7 +247,7 @@ def _begin_stage(state: State) -> None:
         sums.zero_()
 
 
-def _round(problem: Problem, state: State, stage: str, block: int | None) -> None:
+def _round(problem: Problem, state: State, block: int | None) -> None:
     """Steps of one round: nothing here waits for the host, whatever the device."""
     settings = problem.settings
     evaluate = partial(_evaluate, problem, state.felt)
@@ -258,6 +265,9 @@ def _round(problem: Problem, state: State, stage: str, block: int | None) -> Non
             _add_visits(problem, state, x, y)
             problem.map.deposit(state.entropy, x, y, state.height)
             state.felt.copy_(problem.map.felt(state.entropy))
+            # the walkers stay, the map has risen: that is no energy that the next step gains
+            energy = problem.map.potential(state.felt, x, y).energy.flatten()
+            phase = phase._replace(at=phase.at._replace(energy=energy))
     state.theta.copy_(phase.theta)
     state.velocity.copy_(phase.velocity)
     state.coordinates.copy_(torch.stack(phase.at[:3]))
@@ -362,9 +372,9 @@ def _deposit_height(problem: Problem, state: State, stage: str) -> Tensor:
     if stage == "production":
         return torch.zeros_like(state.height)
     if course.kind == "published":
-        plateau = schedule.explore * settings.steps_per_round
-        late = (plateau - course.offset) / (done - course.offset) if done > plateau else 1.0
-        return torch.full_like(state.height, settings.factor * min(1.0, (done + 1) / course.rise) * late)
+        plateau, offset, rise = schedule.explore * settings.steps_per_round, course.offset or 0, course.rise or 1
+        late = (plateau - offset) / (done - offset) if done > plateau else 1.0
+        return torch.full_like(state.height, settings.factor * min(1.0, (done + 1) / rise) * late)
     if stage == "explore":
         return torch.full_like(state.height, settings.factor)
     bins = _flattened_bins(problem, state).sum(dim=(1, 2)).clamp(min=1)
@@ -438,19 +448,19 @@ def _check(problem: Problem, state: State) -> None:
         return
     w = int(wrong.nonzero()[0, 0])
     window, walker = divmod(w, settings.walkers)
-    where = f"walker {walker} of the window ln L in [{settings.windows[window][0]:g}, {settings.windows[window][1]:g}]"
-    x, y = (float(value) for value in state.coordinates[:2, w])
-    step_size = float(state.time_step[window])
+    lower, upper = settings.windows[window]
+    where = f"walker {walker} of the window ln L in [{lower:g}, {upper:g}]"
+    steps = (state.steps + 1) * settings.steps_per_round
     if heat[w] < HOT:
-        what = "ln L_train" if not np.isfinite(x) else problem.grid.name if not np.isfinite(y) else "a parameter"
+        finite = torch.isfinite(state.coordinates[:2, w]).tolist()
+        what = problem.grid.dimensions[finite.index(False)] if False in finite else "a parameter"
         raise SamplingError(
-            f"{where} has {what} = nan after {(state.steps + 1) * settings.steps_per_round} steps though it moves slowly: "
-            "look for values that are not finite in the data, or use precision: float64 in the sampler's section"
+            f"{where} has a value of {what} that is not finite after {steps} steps, though it moves slowly: look for "
+            "such values in the data, or use precision: float64 in the sampler's section"
         )
     raise SamplingError(
-        f"{where} runs away: kinetic temperature {float(heat[w]):.3g} kT after "
-        f"{(state.steps + 1) * settings.steps_per_round} steps of {step_size:.3g}; lower time_step.initial, or factor, in "
-        "the sampler's section (sampler.main)"
+        f"{where} runs away: kinetic temperature {float(heat[w]):.3g} kT after {steps} steps of "
+        f"{float(state.time_step[window]):.3g}; lower time_step.initial, or factor, in the sampler's section"
     )
 
 

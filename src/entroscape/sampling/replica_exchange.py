@@ -36,6 +36,11 @@ class Problem:
     schedule: Schedule
 
     @property
+    def parameters(self) -> int:
+        """Coordinates of a walker, P."""
+        return len(self.systems[0].half_width)
+
+    @property
     def steps(self) -> int:
         """Rounds of all stages."""
         return self.schedule.rounds

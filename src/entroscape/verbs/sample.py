@@ -1,34 +1,33 @@
-"""Sample one landscape once: one independent run (replica) of one variant, by Wang-Landau Monte Carlo."""
+"""Sample one landscape once: one independent run (replica) of one variant."""
 
 import hashlib
 import importlib
-import itertools
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from entroscape.config.settings import SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.digest import code_digest
 from entroscape.errors import FileError
 from entroscape.files import read_bytes, read_dataset, write_dataset
-from entroscape.grid import Grid
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import generator
 from entroscape.sampling import checkpoint
-from entroscape.sampling.network import NetworkSystem, build_network
 from entroscape.sampling.run import drive
 
 logger = logging.getLogger(__name__)
 
+TASKS = {"replica_exchange": "monte_carlo", "cycles": "monte_carlo", "molecular_dynamics": "dynamics"}
 
-def procedure_module(procedure: str) -> str:
-    """Name of the module of a procedure; imported on use, so that a change to one does not touch runs of the other."""
-    return f"entroscape.sampling.{procedure}"
+
+def sampler_modules(procedure: str) -> list[str]:
+    """Names of the modules of a procedure; imported on use, so that work on one does not touch runs of another."""
+    return [f"entroscape.sampling.{procedure}", f"entroscape.sampling.task_{TASKS[procedure]}"]
 
 
 def run(
@@ -40,29 +39,31 @@ def run(
     output: Path,
     checkpoint_path: Path,
     threads: int,
+    device: str = "cpu",
 ) -> None:
     """Sample, going on from `checkpoint_path` if it is there, and write what the run leaves behind to `output`.
 
-    The result does not depend on `threads` or on interruptions. The checkpoint is deleted at the end.
+    Neither interruptions nor, on a CPU, `threads` change the result. The checkpoint is deleted at the end.
     """
-    module = procedure_module(settings.procedure.procedure)
-    procedure = importlib.import_module(module)
-    code = code_digest(__name__, module)
+    torch.set_num_threads(threads)
+    modules = sampler_modules(settings.procedure.procedure)
+    procedure, task_module = (importlib.import_module(module) for module in modules)
+    code = code_digest(__name__, *modules, *_network_modules(settings))
     identity = {
         "settings": settings.model_dump(mode="json"),
         "replica": replica,
         "code": code,
+        "device": device,
         "inputs": {path.name: hashlib.sha256(read_bytes(path)).hexdigest()[:16] for path in (data, seeds)},
     }
-    task = TaskData.from_dataset(read_dataset(data))
-    grid = Grid.of(settings.observables.ln_train_loss, len(task.y_test))
-    problem = procedure.make_problem(_network_builder(settings, task, grid), grid, settings.procedure)
+    problem = task_module.make_problem(settings, _task(settings, data), device)
     if checkpoint_path.exists():
-        state = checkpoint.load(checkpoint_path, procedure.State, identity)
+        state = checkpoint.load(checkpoint_path, procedure.State, identity, device)
         logger.info("going on from %s, %d of %d steps done", checkpoint_path, state.steps, problem.steps)
     else:
         names = settings.experiment, settings.variant, replica
-        starts = _starts(settings, problem, seeds, names)
+        random = generator(*names, "random starts")
+        starts = task_module.starts(settings, problem, _trained(settings, problem, seeds), random)
         state = procedure.init(problem, starts, lambda role: generator(*names, role))
     steps = drive(
         procedure.step,
@@ -81,35 +82,40 @@ def run(
         pass
     sampled = procedure.to_dataset(problem, state)
     seeds_used = [settings.experiment, settings.variant, str(replica)]
-    attributes = stamp(settings, code, seeds_used, "cpu", **sampled.attrs, replica=replica)
+    attributes = stamp(settings, code, seeds_used, device, **sampled.attrs, replica=replica)
     write_dataset(sampled.assign_attrs(attributes), output)
     checkpoint_path.unlink(missing_ok=True)
 
 
-def _network_builder(settings: SampleSettings, task: TaskData, grid: Grid) -> Callable[[], NetworkSystem]:
-    """Maker of independent systems of the variant's network, all parameters in the box +- box_factor / sqrt(width)."""
-    network = settings.network
-    sizes = [task.x_train.shape[1], *[network.width] * network.depth, task.classes]
-    parameters = sum(inputs * outputs + outputs for inputs, outputs in itertools.pairwise(sizes))
-    half_width = np.full(parameters, network.box_factor / np.sqrt(network.width))
-    return lambda: build_network(sizes, task, half_width, grid)
+def _network_modules(settings: SampleSettings) -> list[str]:
+    """The module of the network, which molecular dynamics imports by its kind; Monte Carlo has its own."""
+    if TASKS[settings.procedure.procedure] == "monte_carlo":
+        return []
+    from entroscape.models import network_module
+
+    return [network_module(settings.network.kind)]
 
 
-def _starts(settings: SampleSettings, problem: Any, seeds: Path, names: tuple) -> np.ndarray:
-    """Where walkers may begin, [states, P].
+def _task(settings: SampleSettings, data: Path) -> TaskData:
+    """The points of this variant; raises FileError where a number is not finite."""
+    task = TaskData.from_dataset(read_dataset(data))
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        wrong = int((~np.isfinite(getattr(task, name))).sum())
+        if wrong:
+            raise FileError(
+                f"{data} holds {wrong} values of {name} that are not finite: look at the source of the data, then "
+                f"delete the file and run `prepare` for {settings.experiment} again"
+            )
+    return task if settings.train_points is None else task.first(settings.train_points)
 
-    The published procedure starts at random points of the box, of which many lie off the axis. A window at low loss
-    cannot wait for a random walker to come by: there, states kept from training are offered too. Raises FileError if
-    those are not of this network.
-    """
-    half_width = problem.systems[0].half_width
-    random = generator(*names, "random starts").uniform(-half_width, half_width, (200, len(half_width)))
-    if settings.procedure.procedure == "cycles":
-        return random
+
+def _trained(settings: SampleSettings, problem: Any, seeds: Path) -> np.ndarray:
+    """States kept from training, [states, P]; raises FileError if those are not of this network."""
     trained = read_dataset(seeds)
-    if "theta" not in trained or trained["theta"].shape[1:] != half_width.shape:
+    expected = problem.parameters
+    if "theta" not in trained or trained["theta"].shape[1:] != (expected,):
         raise FileError(
-            f"{seeds} holds no states of a network of {len(half_width)} parameters: delete it and run `train` for "
+            f"{seeds} holds no states of a network of {expected} parameters: delete it and run `train` for "
             f"{settings.variant} again"
         )
-    return np.concatenate([trained["theta"].to_numpy(), random])
+    return trained["theta"].to_numpy()

@@ -1,0 +1,37 @@
+"""A task and its network as a problem for Wang-Landau molecular dynamics."""
+
+import numpy as np
+import torch
+
+from entroscape.config.settings import SampleSettings
+from entroscape.data.dataset import TaskData
+from entroscape.grid import Grid
+from entroscape.models import make_network
+from entroscape.sampling import molecular_dynamics
+from entroscape.sampling.coordinates import observer
+
+
+def make_problem(settings: SampleSettings, task: TaskData, device: str) -> molecular_dynamics.Problem:
+    """Problem with all tensors on `device` and in the configured precision."""
+    procedure, y = settings.procedure, settings.observables.y
+    dtype = getattr(torch, procedure.precision)
+    network = make_network(settings.network, task)
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(array, dtype=dtype if array.dtype.kind == "f" else torch.int64, device=device)
+
+    train, test = (
+        (network.prepare(tensor(x)), tensor(target))
+        for x, target in ((task.x_train, task.y_train), (task.x_test, task.y_test))
+    )
+    grid = Grid.continuous(settings.observables.ln_train_loss, y.axis, y.kind)
+    observe = observer(network.logits, train, test, y)
+    half_width = network.half_width.to(device=device, dtype=dtype)
+    return molecular_dynamics.make_problem(observe, network.layout, half_width, grid, procedure)
+
+
+def starts(
+    settings: SampleSettings, problem: molecular_dynamics.Problem, trained: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Where walkers may begin, [states, P]: the trained states."""
+    return trained
