@@ -115,6 +115,7 @@ def sample(
     output: File,
     checkpoint: File,
     threads: Threads = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto, for molecular dynamics")] = "cpu",
     config_dir: ConfigDir = CONFIG,
 ) -> None:
     """Sample a landscape once, going on from the checkpoint if there is one."""
@@ -128,6 +129,7 @@ def sample(
         output=output,
         checkpoint_path=checkpoint,
         threads=threads,
+        device=device,
     )
 
 

@@ -19,6 +19,7 @@ from entroscape.config.settings import (
 )
 from entroscape.digest import code_digest
 from entroscape.errors import ConfigError
+from entroscape.sampling.modules import sampler_modules
 from entroscape.verbs.notebook import imported_modules
 
 # Jobs find `entroscape` beside the Python that runs Snakemake, whether or not its environment is active.
@@ -88,16 +89,18 @@ def model_module(wildcards):
     return f"models.{EXPERIMENTS[wildcards.experiment].model.kind}"
 
 
-def sampler_module(wildcards):
-    """Module of the variant's sampling procedure."""
-    return f"sampling.{variant_of(wildcards).procedure.procedure}"
-
-
 def code_by_kind(verb, *modules):
     """Param function: digest of a verb and of the modules it imports by kind, as `data_module` and others name them."""
     return lambda wildcards: code_of(
         f"verbs.{verb}", *(module(wildcards) for module in modules)
     )
+
+
+def sampler_code(wildcards):
+    """Param function: digest of the verb that samples and of what its procedure is made of."""
+    procedure = variant_of(wildcards).procedure.procedure
+    network = EXPERIMENTS[wildcards.experiment].model.kind
+    return code_digest("entroscape.verbs.sample", *sampler_modules(procedure, network))
 
 
 def variant_of(wildcards):

@@ -16,12 +16,11 @@ rule sample_landscape:
         ENVIRONMENT
     params:
         settings=settings_of("sample"),
-        code=lambda w: code_of(
-            "verbs.sample", f"sampling.{variant_of(w).procedure.procedure}"
-        ),
+        code=sampler_code,
         scale=RUN.scale,
+        device=RUN.device,
         checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/{{variant}}/{{replica}}.npz",
     shell:
         "entroscape sample {wildcards.experiment} {wildcards.variant} --replica {wildcards.replica}"
         " --scale {params.scale} --data {input.data} --seeds {input.seeds} --output {output}"
-        " --checkpoint {params.checkpoint} --threads {threads} 2>&1 | tee {log}"
+        " --checkpoint {params.checkpoint} --threads {threads} --device {params.device} 2>&1 | tee {log}"

@@ -14,6 +14,7 @@ from entroscape.sampling.coordinates import observer
 def make_problem(settings: SampleSettings, task: TaskData, device: str) -> molecular_dynamics.Problem:
     """Problem with all tensors on `device` and in the configured precision."""
     procedure, y = settings.procedure, settings.observables.y
+    assert procedure.procedure == "molecular_dynamics" and y.kind != "test_accuracy", "the configuration sees to it"
     dtype = getattr(torch, procedure.precision)
     network = make_network(settings.network, task)
 

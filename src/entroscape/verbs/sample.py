@@ -12,22 +12,16 @@ import torch
 from entroscape.config.settings import SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.digest import code_digest
-from entroscape.errors import FileError
+from entroscape.errors import ConfigError, FileError
 from entroscape.files import read_bytes, read_dataset, write_dataset
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import generator
 from entroscape.sampling import checkpoint
+from entroscape.sampling.modules import sampler_modules
 from entroscape.sampling.run import drive
 
 logger = logging.getLogger(__name__)
-
-TASKS = {"replica_exchange": "monte_carlo", "cycles": "monte_carlo", "molecular_dynamics": "dynamics"}
-
-
-def sampler_modules(procedure: str) -> list[str]:
-    """Names of the modules of a procedure; imported on use, so that work on one does not touch runs of another."""
-    return [f"entroscape.sampling.{procedure}", f"entroscape.sampling.task_{TASKS[procedure]}"]
 
 
 def run(
@@ -43,12 +37,13 @@ def run(
 ) -> None:
     """Sample, going on from `checkpoint_path` if it is there, and write what the run leaves behind to `output`.
 
-    Neither interruptions nor, on a CPU, `threads` change the result. The checkpoint is deleted at the end.
+    `device`: cpu, cuda or auto. Neither interruptions nor, on a CPU, `threads` change the result. The checkpoint is deleted at the end.
     """
     torch.set_num_threads(threads)
-    modules = sampler_modules(settings.procedure.procedure)
-    procedure, task_module = (importlib.import_module(module) for module in modules)
-    code = code_digest(__name__, *modules, *_network_modules(settings))
+    device = _device(device, settings)
+    modules = sampler_modules(settings.procedure.procedure, settings.network.kind)
+    procedure, task_module = (importlib.import_module(module) for module in modules[:2])
+    code = code_digest(__name__, *modules)
     identity = {
         "settings": settings.model_dump(mode="json"),
         "replica": replica,
@@ -87,13 +82,14 @@ def run(
     checkpoint_path.unlink(missing_ok=True)
 
 
-def _network_modules(settings: SampleSettings) -> list[str]:
-    """The module of the network, which molecular dynamics imports by its kind; Monte Carlo has its own."""
-    if TASKS[settings.procedure.procedure] == "monte_carlo":
-        return []
-    from entroscape.models import network_module
-
-    return [network_module(settings.network.kind)]
+def _device(wanted: str, settings: SampleSettings) -> str:
+    """The device itself for "auto", "cpu" or "cuda"; Monte Carlo has only the CPU. Raises ConfigError without a GPU."""
+    found = torch.cuda.is_available()
+    if settings.procedure.procedure != "molecular_dynamics":
+        return "cpu"
+    if wanted == "cuda" and not found:
+        raise ConfigError("device: cuda is asked for, but torch finds no GPU here; use auto or cpu")
+    return "cuda" if wanted != "cpu" and found else "cpu"
 
 
 def _task(settings: SampleSettings, data: Path) -> TaskData:
