@@ -30,9 +30,15 @@ def plain(shape, channels, outputs) -> nn.Sequential:
 
 
 def assert_equals_plain(case, theta, points, x):
-    logits = partial(cnn_logits, layout=cnn_layout(*case), sizes=cnn_shape(*case[0][1:]))
+    logits = partial(cnn_logits, layout=cnn_layout(*case), pools=cnn_shape(*case[0][1:]).pools)
     assert logits(theta, points).shape == (len(theta), x.shape[1], case[2])
     assert_equals_modules(logits, theta, points, plain(*case), x)
+
+
+@pytest.fixture(params=["compiled", "banded"], autouse=True)
+def _convolutions(request, monkeypatch):
+    if request.param == "banded":
+        monkeypatch.setattr(images, "COMPILED", ())
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -44,16 +50,7 @@ def test_logits_and_gradients_equal_a_plain_module_for_every_walker(case, dtype)
     everyone = shared.expand(3, *shared.shape)
     assert_equals_plain(case, theta, shared, everyone)
     assert_equals_plain(case, theta, own, own)
-    if cnn_shape(*case[0][1:]).pools[0]:
-        assert_equals_plain(case, theta, prepare(shared), everyone)
-
-
-def test_tiles_of_any_size_give_the_same(monkeypatch):
-    case = CASES["14 x 14"]
-    theta, x = 0.5 * random(5, cnn_layout(*case).size), random(6, *case[0], seed=2)
-    for tile in (1, 700, 5000):
-        monkeypatch.setattr(images, "TILE", tile)
-        assert_equals_plain(case, theta, x, x.expand(5, *x.shape))
+    assert_equals_plain(case, theta, prepare(shared), everyone)
 
 
 def test_constant_images_whose_pools_tie_everywhere():
@@ -62,6 +59,31 @@ def test_constant_images_whose_pools_tie_everywhere():
     x[1] = 0
     assert_equals_plain(case, theta, x, x.expand(4, *x.shape))
     assert_equals_plain(case, theta, x.expand(4, *x.shape), x.expand(4, *x.shape))
+
+
+def test_the_number_of_threads_changes_nothing():
+    case = CASES["14 x 14"]
+    theta, x = 0.5 * random(5, cnn_layout(*case).size).requires_grad_(), random(6, *case[0], seed=2)
+    found, before = [], torch.get_num_threads()
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        logits = cnn_logits(theta, x, cnn_layout(*case), cnn_shape(14, 14).pools)
+        found.append((logits, *torch.autograd.grad(logits.square().sum(), theta)))
+    torch.set_num_threads(before)
+    for logits, gradient in found[1:]:
+        assert torch.equal(logits, found[0][0]) and torch.equal(gradient, found[0][1])
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_walker_whose_parameters_are_not_finite_shows_it_and_leaves_the_others_alone(value):
+    case = CASES["14 x 14"]
+    theta, x = 0.5 * random(3, cnn_layout(*case).size), random(6, *case[0], seed=2)
+    logits = partial(cnn_logits, layout=cnn_layout(*case), pools=cnn_shape(14, 14).pools)
+    expected = logits(theta, x)
+    theta[1] = value
+    found = logits(theta, x)
+    assert not found[1].isfinite().any()
+    torch.testing.assert_close(found[::2], expected[::2])
 
 
 def test_layout_is_that_of_the_published_network():

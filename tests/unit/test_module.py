@@ -37,7 +37,7 @@ def test_equals_the_networks_written_for_batches(dtype):
     network, layout = from_module(cnn(), 4, BOX), cnn_layout((1, 7, 7), 2, 10)
     theta, x = random(3, layout.size, dtype=dtype), random(5, 1, 7, 7, dtype=dtype)
     assert network.layout.shapes == layout.shapes
-    expected = cnn_logits(theta, x, layout, cnn_shape(7, 7))
+    expected = cnn_logits(theta, x, layout, cnn_shape(7, 7).pools)
     torch.testing.assert_close(network.logits(theta, x), expected, **close)
 
 

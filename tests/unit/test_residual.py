@@ -7,6 +7,7 @@ import torch
 from plain_modules import TOLERANCE, assert_equals_modules, random
 from torch import nn
 
+from entroscape.models import images
 from entroscape.models.residual import residual_layout, residual_logits
 
 CASES = {
@@ -49,6 +50,12 @@ class Plain(nn.Module):
         images = self.blocks(self.first(x).relu())
         pool = tuple(min(4, size) for size in images.shape[2:])
         return self.linear(nn.functional.avg_pool2d(images, pool).flatten(1))
+
+
+@pytest.fixture(params=["compiled", "banded"], autouse=True)
+def _convolutions(request, monkeypatch):
+    if request.param == "banded":
+        monkeypatch.setattr(images, "COMPILED", ())
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -1,6 +1,6 @@
 """The convolutional network of the MNIST task (arXiv:2503.13145), for a batch of walkers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from entroscape.config.settings import NetworkSettings
 from entroscape.errors import ConfigError
-from entroscape.models.images import Rows, convolve, convolve_pool_relu, images_last, max_pool_relu, pooled_patches
+from entroscape.models.images import Rows, convolve, convolve_pool_relu, images_last
 from entroscape.models.layout import ParameterLayout
-from entroscape.models.network import Logits, unchanged
+from entroscape.models.network import Logits
 
 CONVOLUTIONS = 5
 POOLED = (0, 2, 4)  # convolutions that a pooling follows, if the images are large enough
@@ -21,7 +21,6 @@ SMALLEST = 3  # rows and columns that a pooling must leave: what the published n
 class Shape(NamedTuple):
     """Sizes of one network."""
 
-    image: tuple[int, int]  # rows, columns
     pools: tuple[bool, ...]  # whether a pooling follows each convolution
     last: tuple[int, int]  # rows, columns that the linear layer sees
 
@@ -32,8 +31,8 @@ def build(
     """Layout, logits and preparation of points for images of shape (C, Y, X); raises ConfigError for other points."""
     if len(shape) != 3:
         raise ConfigError(f"model.kind cnn takes images, but the data's points have shape {shape}; take another kind")
-    sizes, layout = cnn_shape(shape[1], shape[2]), cnn_layout(shape, settings.width, outputs)
-    return layout, partial(cnn_logits, layout=layout, sizes=sizes), prepare if sizes.pools[0] else unchanged
+    layout = cnn_layout(shape, settings.width, outputs)
+    return layout, partial(cnn_logits, layout=layout, pools=cnn_shape(*shape[1:]).pools), prepare
 
 
 def cnn_shape(rows: int, columns: int) -> Shape:
@@ -45,7 +44,7 @@ def cnn_shape(rows: int, columns: int) -> Shape:
     for convolution in range(CONVOLUTIONS):
         pools.append(convolution in POOLED and min(last) // 2 >= SMALLEST)
         last = (last[0] // 2, last[1] // 2) if pools[-1] else last
-    return Shape((rows, columns), tuple(pools), last)
+    return Shape(tuple(pools), last)
 
 
 def cnn_layout(shape: tuple[int, ...], channels: int, outputs: int) -> ParameterLayout:
@@ -61,32 +60,20 @@ def cnn_layout(shape: tuple[int, ...], channels: int, outputs: int) -> Parameter
 
 
 def prepare(x: Tensor) -> Tensor:
-    """What the first convolution needs of images x[N, C, Y, X], whatever the walker: [16 C + 1, Y // 2, X // 2 * N]."""
-    return pooled_patches(x).flatten(2)
+    """Images x[N, C, Y, X] in the order in which the first convolution reads them, [Y + 3, C * X, N]."""
+    return Rows.of(images_last(x)).values
 
 
-def cnn_logits(theta: Tensor, points: Tensor, layout: ParameterLayout, sizes: Shape) -> Tensor:
+def cnn_logits(theta: Tensor, points: Tensor, layout: ParameterLayout, pools: Sequence[bool]) -> Tensor:
     """Logits[W, N, C] of walkers theta[W, P].
 
     points: images x[N, C, Y, X], what `prepare` made of them, or images x[W, N, C, Y, X] of each walker's own.
+    pools: whether a pooling follows each convolution.
     """
     *tensors, weight, bias = layout.views(theta)
-    rows = _first(points, tensors[0], tensors[1], sizes)
-    for pool, kernel, offset in zip(sizes.pools[1:], tensors[2::2], tensors[3::2], strict=True):
-        rows = _convolve(rows, kernel, offset, pool)
+    channels = tensors[0].shape[2]
+    rows = Rows(points, 1, channels) if points.ndim == 3 else Rows.of(images_last(points))
+    for pool, kernel, offset in zip(pools, tensors[::2], tensors[1::2], strict=True):
+        rows = convolve_pool_relu(rows, kernel, offset) if pool else convolve(rows, kernel, offset, relu=True)
     features = rows.images.transpose(1, 2).flatten(1, 3)  # channels, rows, columns: the order of torch.nn.Flatten
     return torch.baddbmm(bias.unsqueeze(2), weight, features).mT
-
-
-def _first(points: Tensor, weight: Tensor, bias: Tensor, sizes: Shape) -> Rows:
-    """The first convolution, its pooling and ReLU."""
-    if sizes.pools[0] and points.ndim < 5:
-        patches = prepare(points) if points.ndim == 4 else points
-        return convolve_pool_relu(patches.unflatten(2, (sizes.image[1] // 2, -1)), weight, bias)
-    x = points if points.ndim == 5 else points.unsqueeze(0)
-    return _convolve(Rows.of(images_last(x), len(weight)), weight, bias, sizes.pools[0])
-
-
-def _convolve(rows: Rows, weight: Tensor, bias: Tensor, pool: bool) -> Rows:
-    """One convolution with its pooling, if it has one, and ReLU."""
-    return max_pool_relu(convolve(rows, weight, bias)) if pool else convolve(rows, weight, bias, relu=True)

@@ -60,8 +60,7 @@ def residual_logits(theta: Tensor, x: Tensor, layout: ParameterLayout) -> Tensor
     """Logits[W, N, C] of walkers theta[W, P] on images x[N, C, Y, X], or on images x[W, N, C, Y, X] of their own."""
     *tensors, weight, bias = layout.views(theta)
     layers = iter(tensors)
-    images = images_last(x if x.ndim == 5 else x.unsqueeze(0))
-    images = _layer(Rows.of(images, len(theta)), layers).relu_()
+    images = _layer(images_last(x), layers).relu_()
     for _, stride in BLOCKS:
         images = _block(images, layers, stride)
     features = _average(images).transpose(1, 2).flatten(1, 3)  # channels, rows, columns: the order of torch.nn.Flatten
@@ -70,16 +69,15 @@ def residual_logits(theta: Tensor, x: Tensor, layout: ParameterLayout) -> Tensor
 
 def _block(images: Tensor, layers: Iterator[Tensor], stride: int) -> Tensor:
     """relu(two convolutions of images[W, Y, C, X, N] + shortcut)."""
-    walkers = len(images)
-    inner = _layer(Rows.of(images, walkers), layers, stride).relu_()
-    result = _layer(Rows.of(inner, walkers), layers)
+    inner = _layer(images, layers, stride).relu_()
+    result = _layer(inner, layers)
     shortcut = _project(images[:, ::stride, :, ::stride], layers) if stride > 1 else images
     return (result + shortcut).relu_()
 
 
-def _layer(rows: Rows, layers: Iterator[Tensor], stride: int = 1) -> Tensor:
-    """The next 3 x 3 convolution and its normalisation, [W, Y, O, X, N]."""
-    images = convolve(rows, next(layers), stride=stride).images[:, ::stride]
+def _layer(images: Tensor, layers: Iterator[Tensor], stride: int = 1) -> Tensor:
+    """The next 3 x 3 convolution of images[W, Y, C, X, N] and its normalisation."""
+    images = convolve(Rows.of(images), next(layers)).images[:, ::stride, :, ::stride]
     return normalise(images, next(layers), next(layers))
 
 
