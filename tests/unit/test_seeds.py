@@ -13,7 +13,7 @@ from entroscape.config.sampler import Axis, LnTestLoss, Observables, TrueAccurac
 from entroscape.observables import ln_loss
 from entroscape.training import seeds as module
 from entroscape.training.baselines import Record
-from entroscape.training.seeds import ROUNDS, STATES_PER_BIN, Seeds, Wanted, continued_runs, descend, hop, lowest
+from entroscape.training.seeds import STATES_PER_BIN, Seeds, Wanted, continued_runs, course, descend, hop, lowest
 
 AXIS = Axis(min=-3.0, max=0.0, bin_width=0.5)
 TWO = Wanted(AXIS, TrueAccuracy(kind="test_accuracy"), 2)
@@ -75,6 +75,14 @@ def test_large_networks_keep_and_continue_fewer_states(monkeypatch):
     assert Wanted.of(problem(), ACCURACY).x.bin_width == 3.0
 
 
+def test_following_runs_down_costs_no_more_than_training_and_rounds_are_long_before_they_are_many():
+    assert course(10**9, 100, 10**6) == (module.ROUNDS, module.STEPS)
+    assert course(10**9, 100, 50) == (module.ROUNDS, 50)
+    assert course(100_000, 100, 10**6) == (2, 1000)
+    assert course(10_000, 100, 10**6) == (1, 200)
+    assert course(10, 100, 10**6) == (1, 1)
+
+
 def test_dataset_runs_from_low_to_high_loss_with_rows_kept_together():
     dataset = seeds([-0.5, -2.0, -1.0], [3, 4, 5]).to_dataset("ln_test_loss")
     assert dataset.ln_train_loss.values.tolist() == [-2.0, -1.0, -0.5]
@@ -128,15 +136,16 @@ def test_a_regression_with_more_parameters_than_points_is_followed_down_to_any_l
     task = regression(points=10)
     start = task.network.initial(generator(), 8).clamp(-task.half_width, task.half_width)
     lowest = min(
-        record.ln_train_loss.min() for record, _ in hop(task, start, steps=300, record_every=50, generator=generator())
+        record.ln_train_loss.min()
+        for record, _ in hop(task, start, rounds=5, steps=300, record_every=50, generator=generator())
     )
     assert lowest < -12
 
 
 def test_hopping_goes_below_one_descent_and_tells_where_each_state_comes_from(last):
-    options = dict(steps=300, record_every=300)
+    options = dict(rounds=3, steps=300, record_every=300)
     path = list(hop(problem(), last.theta, **options, generator=generator()))
-    assert len(path) == ROUNDS
+    assert len(path) == 3
     assert path[0][1].tolist() == list(range(12))
     lowest = [record.ln_train_loss.min() for record, _ in path]
     assert lowest[-1] < lowest[0] - 0.1

@@ -23,8 +23,9 @@ from entroscape.training.problem import Problem
 STATES_PER_BIN = 8  # different ones, so that the walkers of a window do not all start alike
 POOL_MEMORY = 2**27  # bytes that all kept states may take: of large networks fewer are kept
 CONTINUED_RUNS = 64
-ROUNDS = 5  # at width 4, later rounds reach ln L one unit lower than the first; wide networks do not need them
-STEPS = 1000  # per round; three times as many lower ln L by less than 0.1
+ROUNDS = 5  # at most; at width 4, later ones reach ln L one unit lower than the first; wide networks do not need them
+STEPS = 1000  # per round, at most; three times as many lower ln L by less than 0.1
+EFFORT = 2  # so many times the points whose gradients training took: all points at once are about half as dear
 # of Adam, at the start, each of them for one run in four: small networks do best with the largest, others stay where
 # it throws them
 LEARNING_RATES = (0.03, 0.01, 0.003, 0.001)
@@ -136,10 +137,21 @@ def continued_runs(problem: Problem, wanted: Wanted) -> int:
     return min(fit, CONTINUED_RUNS * wanted.per_bin // STATES_PER_BIN)
 
 
+def course(training_points: int, points_per_step: int, training_steps: int) -> tuple[int, int]:
+    """Rounds and steps per round that cost no more than the training did: it took the gradients of so many points.
+
+    One long round is preferred to several short ones.
+    """
+    affordable = EFFORT * training_points // points_per_step
+    steps = max(1, min(affordable, STEPS, training_steps))
+    return max(1, min(affordable // steps, ROUNDS)), steps
+
+
 def hop(
     problem: Problem,
     theta: Tensor,
     *,
+    rounds: int,
     steps: int,
     record_every: int,
     generator: Generator,
@@ -152,7 +164,7 @@ def hop(
     origin = np.arange(len(theta))
     factor = min(1.0, math.sqrt(FULL_RATE_UP_TO / theta.shape[1]))
     rate = factor * torch.tensor(LEARNING_RATES, dtype=theta.dtype)[origin % len(LEARNING_RATES)]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for record in descend(problem, theta, rate, steps, record_every, y):
             yield record, origin
         best = np.argsort(record.ln_train_loss, kind="stable")[: max(1, len(theta) // COPIES)]

@@ -19,7 +19,7 @@ from entroscape.random import torch_generator
 from entroscape.training.baselines import Record, Runs, train
 from entroscape.training.problem import Problem, read_problem
 from entroscape.training.search import choose
-from entroscape.training.seeds import STEPS, Seeds, Wanted, continued_runs, hop, lowest
+from entroscape.training.seeds import Seeds, Wanted, continued_runs, course, hop, lowest
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ def run(settings: TrainSettings, *, data: Path, search: Path, output: Path, seed
     problem = read_problem(settings, data)
     wanted, tables = Wanted.of(problem, settings.observables), []
     pool = ends = Seeds.none(problem)
-    for runs in _batches(choose(read_table(search)), settings.runs):
+    batches = _batches(choose(read_table(search)), settings.runs)
+    for runs in batches:
         for part, record in _train(settings, problem, runs):
             tables.append(part.frame(record))
             boxed = wanted.states(record, part.numbers(settings.runs), part.protocol == "box")
@@ -38,7 +39,8 @@ def run(settings: TrainSettings, *, data: Path, search: Path, output: Path, seed
             if record.step == settings.steps:
                 ends = lowest(ends.join(boxed), continued_runs(problem, wanted))
                 logger.info("%d of %d runs diverged", (~np.isfinite(record.ln_train_loss)).sum(), len(part))
-    pool = _descend(settings, problem, wanted, ends, pool)
+    points = settings.steps * sum(len(runs) * runs.batch_size for runs in batches)
+    pool = _descend(settings, problem, wanted, ends, pool, points)
     code = code_digest(__name__, network_module(settings.network.kind))
     attributes = stamp(settings, code, [settings.experiment, settings.variant, "train"], "cpu")
     table = pd.concat(tables, ignore_index=True)
@@ -73,18 +75,22 @@ def _train(settings: TrainSettings, problem: Problem, runs: Runs) -> Iterator[tu
             yield part, record
 
 
-def _descend(settings: TrainSettings, problem: Problem, wanted: Wanted, ends: Seeds, pool: Seeds) -> Seeds:
+def _descend(
+    settings: TrainSettings, problem: Problem, wanted: Wanted, ends: Seeds, pool: Seeds, training_points: int
+) -> Seeds:
     """Add to the pool what the lowest box runs pass when they are followed further down.
 
-    That goes on until the pool has enough states, or a whole descent has found none that it had not.
+    That goes on until the pool has enough states, or a whole descent has found none that it had not, or it has cost
+    as much as the training, which took the gradients of `training_points` points.
     """
     if not len(ends.run):
         logger.info("every run in the box diverged: the sampler has only %d states to start from", len(pool.run))
         return pool
-    steps = min(STEPS, settings.steps)
+    rounds, steps = course(training_points, len(ends.run) * len(problem.y_train), settings.steps)
     records = hop(
         problem,
         torch.as_tensor(ends.theta),
+        rounds=rounds,
         steps=steps,
         record_every=max(1, steps // 100),
         generator=torch_generator(settings.experiment, settings.variant, 0, "seeds"),
