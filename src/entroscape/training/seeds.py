@@ -25,7 +25,6 @@ POOL_MEMORY = 2**27  # bytes that all kept states may take: of large networks fe
 CONTINUED_RUNS = 64
 ROUNDS = 5  # at most; at width 4, later ones reach ln L one unit lower than the first; wide networks do not need them
 STEPS = 1000  # per round, at most; three times as many lower ln L by less than 0.1
-EFFORT = 2  # so many times the points whose gradients training took: all points at once are about half as dear
 # of Adam, at the start, each of them for one run in four: small networks do best with the largest, others stay where
 # it throws them
 LEARNING_RATES = (0.03, 0.01, 0.003, 0.001)
@@ -138,11 +137,11 @@ def continued_runs(problem: Problem, wanted: Wanted) -> int:
 
 
 def course(training_points: int, points_per_step: int, training_steps: int) -> tuple[int, int]:
-    """Rounds and steps per round that cost no more than the training did: it took the gradients of so many points.
+    """Rounds and steps per round that take the gradients of no more points than the training did.
 
     One long round is preferred to several short ones.
     """
-    affordable = EFFORT * training_points // points_per_step
+    affordable = training_points // points_per_step
     steps = max(1, min(affordable, STEPS, training_steps))
     return max(1, min(affordable // steps, ROUNDS)), steps
 
