@@ -134,6 +134,15 @@ def sample(
 
 
 @app.command()
+def step_size(scale: Scale, output: File, config_dir: ConfigDir = CONFIG) -> None:
+    """Measure what a finite time step does to each integrator of molecular dynamics."""
+    from entroscape.config.load import load_step_size
+    from entroscape.verbs import step_size as verb
+
+    verb.run(load_step_size(scale, config_dir), output=output)
+
+
+@app.command()
 def merge(
     experiment: Experiment,
     variant: Variant,

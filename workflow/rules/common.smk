@@ -8,7 +8,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from entroscape.config.load import load_experiment, load_run, load_scale
+from entroscape.config.load import (
+    load_experiment,
+    load_run,
+    load_scale,
+    load_step_size,
+)
 from entroscape.config.settings import (
     claims_settings,
     settings_for,

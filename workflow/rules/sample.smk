@@ -24,3 +24,21 @@ rule sample_landscape:
         "entroscape sample {wildcards.experiment} {wildcards.variant} --replica {wildcards.replica}"
         " --scale {params.scale} --data {input.data} --seeds {input.seeds} --output {output}"
         " --checkpoint {params.checkpoint} --threads {threads} --device {params.device} 2>&1 | tee {log}"
+
+
+# What a finite time step does to the integrators of molecular dynamics, on a problem whose S is known.
+rule measure_step_size:
+    output:
+        f"{RESULTS}/step_size.parquet",
+    log:
+        f"{RESULTS}/logs/step_size.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/step_size.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings_json(checked(load_step_size, RUN.scale)),
+        code=code_of("verbs.step_size"),
+        scale=RUN.scale,
+    shell:
+        "entroscape step-size --scale {params.scale} --output {output} 2>&1 | tee {log}"

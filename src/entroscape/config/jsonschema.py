@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from entroscape.config.schema import Claims, Experiment, Run, Scale
+from entroscape.config.step_size import StepSizeStudy
 from entroscape.files import write_text
 
 FOLDER = Path("workflow/schemas")
@@ -25,6 +26,7 @@ def schemas() -> dict[str, str]:
         "experiment": _schema(Experiment),
         "run": _schema(Run),
         "scale": _scale_schema(),
+        "step_size": _schema(StepSizeStudy),
     }
     return {f"{name}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in documents.items()}
 
@@ -41,11 +43,13 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _scale_schema() -> dict[str, Any]:
-    """A scale holds partial experiments: the experiment's schema with nothing required."""
-    schema, experiment = _schema(Scale), _optional(Experiment.model_json_schema())
-    definitions = experiment.pop("$defs")
+    """A scale holds partial experiments and a partial study: their schemas with nothing required."""
+    schema = _schema(Scale)
+    parts = {model.__name__: _optional(model.model_json_schema()) for model in (Experiment, StepSizeStudy)}
+    definitions = {name: one for part in parts.values() for name, one in part.pop("$defs").items()}
     schema["properties"]["experiments"]["additionalProperties"] = {"$ref": "#/$defs/Experiment"}
-    return {**schema, "$defs": {**definitions, "Experiment": experiment}}
+    schema["properties"]["step_size"] = {"$ref": "#/$defs/StepSizeStudy"}
+    return {**schema, "$defs": {**definitions, **parts}}
 
 
 def _optional(node: Any) -> Any:

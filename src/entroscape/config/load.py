@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from entroscape.config.document import names_in, read_document
 from entroscape.config.explain import Key, Mistake, look_up, mistakes, nearest, not_allowed, unknown
 from entroscape.config.schema import Claims, Experiment, Run, Scale
+from entroscape.config.step_size import StepSizeStudy
 from entroscape.errors import ConfigError
 
 CONFIG_DIR = Path("config")
@@ -50,14 +51,15 @@ def load_experiment(name: str, scale: str, config_dir: Path = CONFIG_DIR) -> Exp
     The experiment must be right by itself, so that any mistake of the merged one is the scale's.
     """
     path = config_dir / "experiments" / f"{name}.yaml"
-    document = read_document(path)
-    experiment = _validated(Experiment, document, path)
-    override = load_scale(scale, config_dir).experiments.get(name)
-    if not override:
-        return experiment
-    prefix, source = ("experiments", name), config_dir / "scales" / f"{scale}.yaml"
-    _check([unknown(key, known) for key, known in unknown_keys(document, override)], source, prefix)
-    return _validated_merge(document, override, path, source, prefix)
+    override = load_scale(scale, config_dir).experiments.get(name) or {}
+    return _scaled(Experiment, path, override, config_dir / "scales" / f"{scale}.yaml", ("experiments", name))
+
+
+def load_step_size(scale: str, config_dir: Path = CONFIG_DIR) -> StepSizeStudy:
+    """config/step_size.yaml with what `scale` says of it merged over; raises ConfigError."""
+    override = load_scale(scale, config_dir).step_size
+    source = config_dir / "scales" / f"{scale}.yaml"
+    return _scaled(StepSizeStudy, config_dir / "step_size.yaml", override, source, ("step_size",))
 
 
 def load_claims(config_dir: Path = CONFIG_DIR) -> Claims:
@@ -90,17 +92,21 @@ def unknown_keys(base: Mapping[str, Any], override: Mapping[str, Any]) -> Iterat
                 yield (key, *below), known
 
 
-def _validated_merge(
-    document: dict[str, Any], override: dict[str, Any], path: Path, source: Path, prefix: Key
-) -> Experiment:
+def _scaled(model: type[Model], path: Path, override: dict[str, Any], source: Path, prefix: Key) -> Model:
+    """What `path` says with `override` merged over, which the key `prefix` of `source` says; each must be right."""
+    document = read_document(path)
+    described = _validated(model, document, path)
+    if not override:
+        return described
+    _check([unknown(key, known) for key, known in unknown_keys(document, override)], source, prefix)
     merged = merge(document, override)
-    found = _mistakes(Experiment, merged)
+    found = _mistakes(model, merged)
     absent = object()
     if found and look_up(override, found[0].key, absent) is absent:
         # the scale changed a key that this one must fit to
         _check(found, f"{source}, merged over {path}")
     _check(found, source, prefix)
-    return Experiment.model_validate_json(json.dumps(merged), strict=True)
+    return model.model_validate_json(json.dumps(merged), strict=True)
 
 
 def _validated(model: type[Model], data: Any, source: Path | str) -> Model:

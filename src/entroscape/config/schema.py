@@ -101,6 +101,7 @@ class Scale(Section):
     title: str
     watermark: str | None = Field(None, description="written across every figure of this scale")
     experiments: dict[str, dict]
+    step_size: dict = Field({}, description="part of config/step_size.yaml, merged over it")
 
 
 class Run(Section):

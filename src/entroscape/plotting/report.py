@@ -203,13 +203,19 @@ def _step_size(axes: Axes, table: pd.DataFrame, quantity: str) -> None:
             linestyle=("-", "--", ":", "-.")[problems.index(problem) % 4],
             **style,
         )
+        if quantity == "entropy_error":
+            axes.plot(rows["time_step"], rows["entropy_noise"], color=colour, linestyle=":", linewidth=0.6)
+    steps = sorted(set(table["time_step"]))
     axes.set(xscale="log", xlabel="time step")
+    axes.set_xticks(steps, [f"{step:g}" for step in steps])
+    axes.xaxis.set_minor_locator(NullLocator())
     if quantity == "kinetic_temperature":
         axes.axhline(0, color="black", linewidth=0.6)
         axes.set_ylabel("kinetic temperature − 1")
     else:
         axes.set_ylabel("rms of $S - S_\\mathrm{exact}$")
-        if (table[quantity] > 0).all():
+        axes.plot([], [], color="black", linestyle=":", linewidth=0.6, label="of noise alone")
+        if (table[quantity].dropna() > 0).all():
             axes.set_yscale("log")
     axes.legend(loc="best", fontsize=5.5)
 
