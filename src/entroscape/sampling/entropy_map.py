@@ -45,10 +45,18 @@ class Nodes:
     def basis(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Weights and their slopes, [M, K, MARGIN + count + MARGIN], of the nodes for S at value[M, K]."""
         reach = self.count + MARGIN - 2.0  # of the outermost nodes that all weights of a place have
-        position = ((value - self.first) / self.width).clamp(1.0 - MARGIN, reach)
+        position = (value - self.first) / self.width
+        within = position.clamp(1.0 - MARGIN, reach)
         nodes = torch.arange(-MARGIN, self.count + MARGIN, device=value.device, dtype=value.dtype)
-        weight, slope = spline(position.unsqueeze(-1) - nodes)
-        return weight, slope / self.width
+        weight, slope = spline(within.unsqueeze(-1) - nodes)
+        # beyond the margin on along the line, so that the energy goes on changing as the force says
+        return weight + (position - within).unsqueeze(-1) * slope, slope / self.width
+
+    @property
+    def middles(self) -> Tensor:
+        """Middles of the bins, float64[count]; made on the device, so that nothing is copied there."""
+        numbers = torch.arange(self.count, device=self.edges.device, dtype=torch.float64)
+        return self.first + self.width * numbers
 
     def gaussian(self, value: Tensor, width: float) -> Tensor:
         """Gaussian[M, K, count] around value[M, K], `width` bins wide, at the nodes."""

@@ -21,7 +21,9 @@ class Launcher:
             function()
         elif key not in self._graphs:  # the first call sets up libraries, which cannot be captured
             self._graphs[key] = None
-            with torch.cuda.stream(torch.cuda.Stream()):
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())  # what the function reads may still be being written
+            with torch.cuda.stream(aside):
                 function()
             torch.cuda.synchronize()
         else:

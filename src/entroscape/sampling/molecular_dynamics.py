@@ -216,8 +216,8 @@ def step(problem: Problem, state: State, _pool: Executor) -> Info:
         _count_round_trips(problem, state)
     if stage == "explore":
         _adapt(problem, state, state.acceptance - before)
+    _check(problem, state)  # before walkers change places, so that it names the right one and its step
     _exchange(problem, state)
-    _check(problem, state)
     state.steps += 1
     return Info(stage, state, problem, state.steps - begun)
 
@@ -337,10 +337,8 @@ def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, bloc
 
 def _bin_energies(problem: Problem, felt: Tensor) -> Tensor:
     """Potential at the middles of all bins in each window, [M, columns rows]."""
-    centres = (
-        torch.as_tensor(values, device=felt.device) for values in (problem.grid.x_centres, problem.grid.y_values)
-    )
-    x, y = (places.flatten().expand(len(felt), -1) for places in torch.meshgrid(*centres, indexing="ij"))
+    middles = torch.meshgrid(problem.map.x.middles, problem.map.y.middles, indexing="ij")
+    x, y = (places.flatten().expand(len(felt), -1) for places in middles)
     return problem.map.potential(felt, x, y).energy
 
 
@@ -481,7 +479,7 @@ def _choose_starts(problem: Problem, starts: Tensor, choose: np.random.Generator
 def _inside(
     problem: Problem, x: np.ndarray, y: np.ndarray, window: tuple[float, float], choose: np.random.Generator
 ) -> np.ndarray:
-    row = problem.grid.row(np.nan_to_num(y, nan=np.inf, posinf=1e9))
+    row = problem.grid.row(np.nan_to_num(y, nan=1e9, posinf=1e9, neginf=-1e9))
     inside = np.flatnonzero((x >= window[0]) & (x < window[1]) & (row >= 0) & (row < problem.grid.rows))
     if len(inside) == 0:
         raise SamplingError(
