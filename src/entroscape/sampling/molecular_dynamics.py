@@ -32,6 +32,8 @@ from entroscape.sampling.schedule import STRENGTH, Schedule
 
 BLOCKS = 8  # parts of the production stage whose histograms are kept apart, to see the map converge
 HOT = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; 100 parameters never reach 2 by chance
+WARM = 8.0  # standard deviations above 1 kT at which exploring gives a walker new velocities, its window a shorter step
+RETREAT = 0.7  # how much shorter
 ADAPTATION = 0.05  # largest change of ln(time step) in a round
 
 
@@ -214,8 +216,9 @@ def step(problem: Problem, state: State, _pool: Executor) -> Info:
     problem.launch((stage, block), lambda: _round(problem, state, block), state.generators)
     if stage == "production":
         _count_round_trips(problem, state)
-    if stage == "explore":
+    if stage == "explore" and problem.settings.time_step.acceptance is not None:
         _adapt(problem, state, state.acceptance - before)
+        _calm(problem, state)
     _check(problem, state)  # before walkers change places, so that it names the right one and its step
     _exchange(problem, state)
     state.steps += 1
@@ -383,12 +386,20 @@ def _deposit_height(problem: Problem, state: State, stage: str) -> Tensor:
 
 def _adapt(problem: Problem, state: State, acceptance: Tensor) -> None:
     """Change each window's time step towards the acceptance wanted; `acceptance`[M] is that of the round just made."""
-    target = problem.settings.time_step.acceptance
-    if target is None:
-        return
+    target = problem.settings.time_step.acceptance or 0.0
     # in terms of the rejected share, which goes as a power of the step
     error = ((1 - acceptance).clamp(min=1e-6) / (1 - target)).log()
     state.time_step *= (-ADAPTATION * error.clamp(-1, 1)).exp().to(state.time_step.dtype)
+
+
+def _calm(problem: Problem, state: State) -> None:
+    """Give walkers that became hot thermal velocities, and their window a shorter time step: it has grown too far."""
+    hot = state.velocity.square().mean(1) > 1 + WARM * (2 / problem.parameters) ** 0.5
+    noise = torch.randn(
+        state.velocity.shape, generator=state.generators[0], dtype=state.velocity.dtype, device=state.velocity.device
+    )
+    state.velocity.copy_(torch.where(hot.unsqueeze(1), noise, state.velocity))
+    state.time_step *= torch.where(_per_window(problem, hot).any(1), RETREAT, 1.0)
 
 
 def _count_round_trips(problem: Problem, state: State) -> None:
