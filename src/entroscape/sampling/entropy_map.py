@@ -138,6 +138,12 @@ class EntropyMap:
             (along * slope_y).sum(2) + push_y,
         )
 
+    def potential_on_grid(self, felt: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """U at every pair of x[M, columns] and y[M, rows] on maps `felt`, [M, columns, rows]."""
+        weight_x, weight_y = self.x.basis(x)[0], self.y.basis(y)[0]
+        walls = self.x.wall(x, self.stiffness[0])[0].unsqueeze(2) + self.y.wall(y, self.stiffness[1])[0].unsqueeze(1)
+        return weight_x @ felt @ weight_y.mT + walls
+
     def deposit(self, entropy: Tensor, x: Tensor, y: Tensor, height: Tensor) -> None:
         """Add to `entropy`, in place, a Gaussian of `height`[M, 1, 1] at each x[M, K], y[M, K]."""
         at_x, at_y = self.x.gaussian(x, self.deposit_width), self.y.gaussian(y, self.deposit_width)

@@ -340,9 +340,11 @@ def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, bloc
 
 def _bin_energies(problem: Problem, felt: Tensor) -> Tensor:
     """Potential at the middles of all bins in each window, [M, columns rows]."""
-    middles = torch.meshgrid(problem.map.x.middles, problem.map.y.middles, indexing="ij")
-    x, y = (places.flatten().expand(len(felt), -1) for places in middles)
-    return problem.map.potential(felt, x, y).energy
+    x, y = (
+        torch.as_tensor(values, device=felt.device).expand(len(felt), -1)
+        for values in (problem.grid.x_centres, problem.grid.y_values)
+    )
+    return problem.map.potential_on_grid(felt, x, y).flatten(1)
 
 
 def _temperatures(problem: Problem, velocity: Tensor) -> Tensor:
