@@ -94,8 +94,9 @@ class Batched:
 
     def __init__(self, data: TaskData, grid: Grid, options: MolecularDynamics, dtype: torch.dtype = torch.float32):
         network, task = network_of(data), tensors(data, dtype)
-        train, test = (network.prepare(task.x_train), task.y_train), (network.prepare(task.x_test), task.y_test)
-        observe, half_width = observer(network.logits, train, test, Y), network.half_width.to(dtype)
+        points = network.prepare(torch.cat([task.x_train, task.x_test]))
+        observe = observer(network.logits, points, (task.y_train, task.y_test), Y)
+        half_width = network.half_width.to(dtype)
         self.problem = molecular_dynamics.make_problem(observe, network.layout, half_width, grid, options)
         starts = network.initial(torch.Generator().manual_seed(1), 50).clamp(-network.half_width, network.half_width)
         self.state = molecular_dynamics.init(self.problem, starts.numpy(), partial(generator, "benchmark"))

@@ -9,6 +9,7 @@ from benchmarks.plain import plain
 from benchmarks.wlmc import Chain, network
 from entroscape.config.sampler import TimeStep
 from entroscape.random import generator
+from entroscape.sampling import molecular_dynamics
 
 
 def test_plain_chain_makes_the_same_moves():
@@ -22,7 +23,8 @@ def test_plain_chain_makes_the_same_moves():
     np.testing.assert_array_equal(fast.walker, slow.walker)
 
 
-def test_plain_dynamics_makes_the_same_trajectories():
+def test_plain_dynamics_makes_the_same_trajectories(monkeypatch):
+    monkeypatch.setattr(molecular_dynamics, "REFRESH", 1)  # the plain loop feels every deposit at once
     steps, dtype = 40, torch.float64
     options = wlmd_speed.settings(2, (-2.0, 3.0), steps).model_copy(
         update=dict(time_step=TimeStep(initial=0.02, acceptance=None), factor=2.0, deposit_width=3.0, friction=0.5)

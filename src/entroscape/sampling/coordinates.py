@@ -1,7 +1,7 @@
 """The landscape's coordinates (x, y) of a batch of networks, as functions of their parameters."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,18 +22,21 @@ Observe = Callable[[Tensor], Coordinates]  # theta[W, P] -> coordinates
 
 
 def observer(
-    logits: Callable[[Tensor, Tensor], Tensor],
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
-    coordinate: TestCoordinate,
+    logits: Callable[[Tensor, Any], Tensor], points: Any, targets: tuple[Tensor, Tensor], coordinate: TestCoordinate
 ) -> Observe:
-    """Coordinates of a network: ln of the loss on train points and `coordinate` on test points, each (x, targets)."""
+    """Coordinates of a network: ln of the loss on train points and `coordinate` on test points.
+
+    points: train points and after them test points, as the network takes them; targets: those of each. All go through
+    the network in one pass.
+    """
+    train, test = targets
 
     def observe(theta: Tensor) -> Coordinates:
-        outputs = logits(theta, test[0])
-        x = ln_loss(logits(theta, train[0]), train[1])
+        outputs = logits(theta, points)
+        learnt, new = outputs[:, : len(train)], outputs[:, len(train) :]
+        x = ln_loss(learnt, train)
         with torch.no_grad():
-            true = torch.full_like(x, torch.nan) if test[1].is_floating_point() else accuracy(outputs, test[1])
-        return Coordinates(x, test_coordinate(outputs, test[1], coordinate), true)
+            true = torch.full_like(x, torch.nan) if test.is_floating_point() else accuracy(new, test)
+        return Coordinates(x, test_coordinate(new, test, coordinate), true)
 
     return observe

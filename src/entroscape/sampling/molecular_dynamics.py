@@ -30,6 +30,7 @@ from entroscape.sampling.graph import Launcher
 from entroscape.sampling.integrators import Evaluation, Phase, Thermostat
 from entroscape.sampling.schedule import STRENGTH, Schedule
 
+REFRESH = 5  # steps after which walkers feel what they have deposited meanwhile: the whole map is made anew for it
 BLOCKS = 8  # parts of the production stage whose histograms are kept apart, to see the map converge
 HOT = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; 100 parameters never reach 2 by chance
 WARM = 8.0  # standard deviations above 1 kT at which exploring gives a walker new velocities, its window a shorter step
@@ -258,7 +259,7 @@ def _round(problem: Problem, state: State, block: int | None) -> None:
     phase = Phase(state.theta, state.velocity, evaluate(state.theta))
     time_step = state.time_step.repeat_interleave(settings.walkers).unsqueeze(1)
     weights = _bin_energies(problem, state.felt) if block is not None else None
-    for _ in range(settings.steps_per_round):
+    for number in range(settings.steps_per_round):
         phase, _, accepted = advance(phase, time_step, problem.half_width, evaluate)
         state.acceptance += _per_window(problem, accepted).mean(1) / settings.steps_per_round
         x, y = (_per_window(problem, value) for value in phase.at[:2])
@@ -267,10 +268,11 @@ def _round(problem: Problem, state: State, block: int | None) -> None:
         else:
             _add_visits(problem, state, x, y)
             problem.map.deposit(state.entropy, x, y, state.height)
-            state.felt.copy_(problem.map.felt(state.entropy))
-            # the walkers stay, the map has risen: that is no energy that the next step gains
-            energy = problem.map.potential(state.felt, x, y).energy.flatten()
-            phase = phase._replace(at=phase.at._replace(energy=energy))
+            if (number + 1) % REFRESH == 0:
+                state.felt.copy_(problem.map.felt(state.entropy))
+                # the walkers stay, the map has risen: that is no energy that the next step gains
+                energy = problem.map.potential(state.felt, x, y).energy.flatten()
+                phase = phase._replace(at=phase.at._replace(energy=energy))
     state.theta.copy_(phase.theta)
     state.velocity.copy_(phase.velocity)
     state.coordinates.copy_(torch.stack(phase.at[:3]))

@@ -21,12 +21,9 @@ def make_problem(settings: SampleSettings, task: TaskData, device: str) -> molec
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array, dtype=dtype if array.dtype.kind == "f" else torch.int64, device=device)
 
-    train, test = (
-        (network.prepare(tensor(x)), tensor(target))
-        for x, target in ((task.x_train, task.y_train), (task.x_test, task.y_test))
-    )
+    points = network.prepare(tensor(np.concatenate([task.x_train, task.x_test])))
     grid = Grid.continuous(settings.observables.ln_train_loss, y.axis, y.kind)
-    observe = observer(network.logits, train, test, y)
+    observe = observer(network.logits, points, (tensor(task.y_train), tensor(task.y_test)), y)
     half_width = network.half_width.to(device=device, dtype=dtype)
     return molecular_dynamics.make_problem(observe, network.layout, half_width, grid, procedure)
 
