@@ -342,10 +342,7 @@ def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, bloc
 
 def _bin_energies(problem: Problem, felt: Tensor) -> Tensor:
     """Potential at the middles of all bins in each window, [M, columns rows]."""
-    x, y = (
-        torch.as_tensor(values, device=felt.device).expand(len(felt), -1)
-        for values in (problem.grid.x_centres, problem.grid.y_values)
-    )
+    x, y = (nodes.middles.expand(len(felt), -1) for nodes in (problem.map.x, problem.map.y))
     return problem.map.potential_on_grid(felt, x, y).flatten(1)
 
 
