@@ -1,4 +1,4 @@
-"""A round never waits for the host: no value of a tensor decides what is done, so that a GPU can replay it as a graph."""
+"""No value of a tensor decides what a round does, and the host is never waited for: a GPU can replay it as a graph."""
 
 from collections import Counter
 from functools import partial
@@ -25,7 +25,7 @@ NAMES = {"_local_scalar_dense", "item", "nonzero", "masked_select", "unique", "u
 
 
 class Watch(TorchDispatchMode):
-    """Counts operators, and refuses those that bring a value of a tensor to the host or have a shape that follows it."""
+    """Counts operators; refuses those that bring a value of a tensor to the host, or whose shape follows one."""
 
     def __init__(self):
         super().__init__()
@@ -76,7 +76,7 @@ def watched(monkeypatch):
 )  # fmt: skip
 def test_the_watch_sees_what_waits(watched, monkeypatch, wait):
     monkeypatch.setitem(globals(), "_round", lambda problem, state, block: wait(torch.arange(3.0)))
-    with pytest.raises(AssertionError, match="waits for a value|goes between"):
+    with pytest.raises(AssertionError, match=r"waits for a value|goes between"):
         watched(None, None, None)
 
 

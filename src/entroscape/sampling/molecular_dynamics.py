@@ -461,12 +461,13 @@ def _check(problem: Problem, state: State) -> None:
     lower, upper = settings.windows[window]
     where = f"walker {walker} of the window ln L in [{lower:g}, {upper:g}]"
     steps = (state.steps + 1) * settings.steps_per_round
-    if heat[w] < HOT:
+    if not heat[w] >= HOT:  # slow, or nan: then the velocity has it from a force
         finite = torch.isfinite(state.coordinates[:2, w]).tolist()
-        what = problem.grid.dimensions[finite.index(False)] if False in finite else "a parameter"
+        wrong_ones = [name for name, fine in zip(problem.grid.dimensions, finite, strict=True) if not fine]
         raise SamplingError(
-            f"{where} has a value of {what} that is not finite after {steps} steps, though it moves slowly: look for "
-            "such values in the data, or use precision: float64 in the sampler's section"
+            f"{where} has values of {' and '.join(wrong_ones) or 'parameters'} that are not finite after {steps} steps "
+            f"of {float(state.time_step[window]):.3g}: look for such values in the data, or use precision: float64 or "
+            "a lower time_step.initial in the sampler's section"
         )
     raise SamplingError(
         f"{where} runs away: kinetic temperature {float(heat[w]):.3g} kT after {steps} steps of "
