@@ -235,7 +235,7 @@ def test_wrong_value_names_file_key_value_and_what_is_allowed(config, key, value
         ("nodel", "known keys are study, title, data, model,"),
         ("sampler.main.moves.explor", "known keys are explore, refine, production; did you mean explore?"),
         ("sampler.main.step_size.zzz", "known keys are initial, max, grow, shrink, acceptance_low, acceptance_high"),
-        ("observables.ln_train_los", "known keys are ln_train_loss; did you mean ln_train_loss?"),
+        ("observables.ln_train_los", "known keys are ln_train_loss, y; did you mean ln_train_loss?"),
     ],
 )
 def test_unknown_key_lists_the_known_ones(config, key, text):
@@ -253,7 +253,7 @@ def test_unknown_key_lists_the_known_ones(config, key, text):
         ("model.depth", "it must be a whole number at least 1 (number of hidden layers)"),
         ("sampler.main.windows", "it must be a list with at least 1 of: [a number, a number]"),
         ("data.kind", 'it must be "digits", "house_prices", "image_pair", "sentences" or "spirals"'),
-        ("observables", "it must be a group of keys (ln_train_loss)"),
+        ("observables", "it must be a group of keys (ln_train_loss, y)"),
     ],
 )
 def test_missing_key_says_what_it_must_be(config, key, text):
@@ -324,7 +324,7 @@ def test_scale_cannot_add_what_the_experiment_does_not_say(config):
 @pytest.mark.parametrize(
     ("keys", "value", "text"),
     [
-        (["titel"], "x", "titel is not a known key; known keys are title, watermark, experiments; did you mean title?"),
+        (["titel"], "x", "titel is not a known key; known keys are title, watermark, experiments, step_size; did you mean title?"),
         (["title"], DELETE, "title is missing; it must be a text"),
         (["watermark"], 1, "watermark = 1 is not allowed; it must be a text or null"),
         (["experiments"], [], "experiments = [] is not allowed; it must be a group of keys"),
@@ -332,7 +332,7 @@ def test_scale_cannot_add_what_the_experiment_does_not_say(config):
         (
             ["experiments", "spirl"],
             {},
-            "experiments.spirl is not a known key; known keys are spiral; did you mean spiral?",
+            "experiments.spirl is not a known key; known keys are cat_dog, house_prices, ",
         ),
     ],
 )
@@ -356,7 +356,7 @@ def test_mistake_in_the_scale_itself(config, keys, value, text):
         (["device"], "gpu", 'device = "gpu" is not allowed; it must be "auto", "cpu" or "cuda"'),
         (["experiments"], [], "experiments = [] is not allowed; it must be a list with at least 1 of: a text"),
         (["experiments"], "spiral", 'experiments = "spiral" is not allowed; it must be a list'),
-        (["experiments"], ["spiral", "x"], 'experiments[1] = "x" is not allowed; it must be one of spiral'),
+        (["experiments"], ["spiral", "x"], 'experiments[1] = "x" is not allowed; it must be one of cat_dog, house_prices'),
         (
             ["devise"],
             "cpu",
@@ -438,7 +438,7 @@ def test_folder_in_place_of_a_file(tmp_path):
 def test_missing_file_names_those_that_exist(config):
     message = message_of(load_experiment, "spirals", "smoke", config)
     assert "experiments/spirals.yaml does not exist" in message
-    assert "experiments has spiral; did you mean spiral?" in message
+    assert "experiments has cat_dog, " in message and message.endswith("did you mean spiral?")
     assert "scales has desktop, paper, smoke" in message_of(load_experiment, "spiral", "huge", config)
     assert "has no configuration files" in message_of(load_scale, "smoke", config / "nowhere")
 
