@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from entroscape.config.data import SpiralData
@@ -26,7 +27,7 @@ import json, sys
 from pathlib import Path
 from entroscape.config.settings import SampleSettings
 from entroscape.errors import EntroscapeError
-from entroscape.sampling import cycles, replica_exchange
+from entroscape.sampling import cycles, molecular_dynamics, replica_exchange
 from entroscape.verbs import sample
 
 def marked(step):
@@ -37,7 +38,8 @@ def marked(step):
         return info
     return marked_step
 
-replica_exchange.step, cycles.step = marked(replica_exchange.step), marked(cycles.step)
+for procedure in (replica_exchange, cycles, molecular_dynamics):
+    procedure.step = marked(procedure.step)
 settings, *paths = sys.argv[1:]
 data, seeds, output, checkpoint = map(Path, paths)
 try:
@@ -48,39 +50,61 @@ except EntroscapeError as problem:
 """
 
 
-def values(procedure="replica_exchange", checkpoint_seconds=1e-3) -> dict:
+def values(procedure="replica_exchange", checkpoint_seconds=1e-3, **changes) -> dict:
     """Settings as plain values, since a dump of the model leaves out what does not affect results."""
-    step_size = dict(initial=0.3, max=1.0, grow=1.1, shrink=0.9, acceptance_low=0.3, acceptance_high=0.7)
-    common = dict(replicas=2, step_size=step_size, checkpoint_seconds=checkpoint_seconds)
-    exchange = dict(
-        walkers=2,
-        windows=[(-0.4, 0.5), (-0.7, 0.0)],
-        moves=dict(explore=80_000, refine=80_000, production=320_000),
-        moves_per_round=8_000,
-        factor=0.05,
-        depth=8.0,
+    common = dict(procedure=procedure, replicas=2, checkpoint_seconds=checkpoint_seconds)
+    windows = [(-0.4, 0.5), (-0.7, 0.0)]
+    adapted = dict(initial=0.3, max=1.0, grow=1.1, shrink=0.9, acceptance_low=0.3, acceptance_high=0.7)
+    procedures = dict(
+        replica_exchange=dict(
+            walkers=2,
+            windows=windows,
+            moves=dict(explore=80_000, refine=80_000, production=320_000),
+            moves_per_round=8_000,
+            factor=0.05,
+            depth=8.0,
+            step_size=adapted,
+        ),
+        cycles=dict(
+            instances=2,
+            cycles=60,
+            moves_per_cycle=30_000,
+            factor_scale=5.0,
+            factor_offset=10.0,
+            unequilibrated_factor=0.001,
+            step_size=adapted,
+        ),
+        molecular_dynamics=dict(
+            walkers=4,
+            windows=windows,
+            steps=dict(explore=80, refine=40, production=120),  # the middle is within the exploration
+            steps_per_round=5,
+            integrator="baoab",
+            time_step=dict(initial=0.02, acceptance=0.99),
+            friction=1.0,
+            factor=0.005,
+            deposit_width=1.0,
+            schedule=dict(kind="inverse_time"),
+            depth=8.0,
+            confinement=dict(x=50.0, y=50.0),
+        ),
     )
-    published = dict(
-        instances=2,
-        cycles=60,
-        moves_per_cycle=30_000,
-        factor_scale=5.0,
-        factor_offset=10.0,
-        unequilibrated_factor=0.001,
-    )
+    y = dict(kind="test_accuracy")
+    if procedure == "molecular_dynamics":
+        y = dict(kind="smoothed_accuracy", slope=5.0, axis=dict(min=0.0, max=1.0, bin_width=0.1))
     return dict(
         experiment="spiral",
         variant="width-4",
         network=dict(depth=1, width=WIDTH, box_factor=2.0),
-        observables=dict(ln_train_loss=dict(min=-0.9, max=0.5, bin_width=0.1)),
-        procedure=dict(procedure=procedure) | common | (exchange if procedure == "replica_exchange" else published),
+        train_points=None,
+        observables=dict(ln_train_loss=dict(min=-0.9, max=0.5, bin_width=0.1), y=y),
+        procedure=common | procedures[procedure] | changes,
     )
 
 
 def settings(**changes) -> SampleSettings:
     """The usual settings, with changes to the procedure."""
-    usual = values()
-    return SampleSettings(**usual | dict(procedure=usual["procedure"] | changes))
+    return SampleSettings(**values(**changes))
 
 
 @pytest.fixture(scope="module")
@@ -159,10 +183,20 @@ def interrupt(process: subprocess.Popen, number: signal.Signals) -> str:
     return process.communicate()[1]
 
 
-@pytest.mark.parametrize("procedure", ["replica_exchange", "cycles"])
-def test_killed_and_started_again_ends_with_equal_bytes(start, unbroken, tmp_path, procedure):
+DYNAMICS = dict(procedure="molecular_dynamics")
+# The middle of the run lies in another stage; a trajectory's length and its Metropolis test are random numbers too.
+PRODUCTION = DYNAMICS | dict(steps=dict(explore=20, refine=20, production=120))
+HMC = PRODUCTION | dict(integrator="hmc", leapfrog_steps=2, jitter=0.2, time_step=dict(initial=0.02, acceptance=0.8))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, dict(procedure="cycles"), DYNAMICS, PRODUCTION, HMC],
+    ids=["replica_exchange", "cycles", "exploring dynamics", "dynamics", "hmc"],
+)
+def test_killed_and_started_again_ends_with_equal_bytes(start, unbroken, tmp_path, changes):
     output, checkpoint = tmp_path / "output.nc", tmp_path / "run.npz"
-    which = values(procedure)
+    which = values(**changes)
     process = start(which, output, checkpoint)
     interrupt(process, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
@@ -172,9 +206,10 @@ def test_killed_and_started_again_ends_with_equal_bytes(start, unbroken, tmp_pat
     assert output.read_bytes() == unbroken(which)
 
 
-def test_sigterm_saves_stops_and_goes_on_later(start, unbroken, tmp_path):
+@pytest.mark.parametrize("procedure", ["replica_exchange", "molecular_dynamics"])
+def test_sigterm_saves_stops_and_goes_on_later(start, unbroken, tmp_path, procedure):
     output, checkpoint = tmp_path / "output.nc", tmp_path / "run.npz"
-    which = values(checkpoint_seconds=1e6)  # no checkpoint but the one of the signal
+    which = values(procedure, checkpoint_seconds=1e6)  # no checkpoint but the one of the signal
     process = start(which, output, checkpoint)
     errors = interrupt(process, signal.SIGTERM)
     assert process.returncode == 1
@@ -182,7 +217,24 @@ def test_sigterm_saves_stops_and_goes_on_later(start, unbroken, tmp_path):
     assert "Traceback" not in errors
     assert checkpoint.exists() and not output.exists()
     finish(start(which, output, checkpoint))
-    assert output.read_bytes() == unbroken(values()), "how often it is saved does not matter"
+    assert output.read_bytes() == unbroken(values(procedure)), "how often it is saved does not matter"
+
+
+def test_molecular_dynamics_does_not_depend_on_threads(inputs, unbroken, tmp_path):
+    output, which = tmp_path / "output.nc", values("molecular_dynamics")
+    threads = torch.get_num_threads()
+    try:
+        sample.run(
+            SampleSettings(**which),
+            replica=0,
+            **inputs,
+            output=output,
+            checkpoint_path=tmp_path / "run.npz",
+            threads=2,
+        )
+    finally:
+        torch.set_num_threads(threads)
+    assert output.read_bytes() == unbroken(which)
 
 
 @pytest.fixture(scope="module")

@@ -183,7 +183,8 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
         velocity=torch.randn(theta.shape, generator=noise, dtype=theta.dtype, device=device),
         coordinates=double(3, len(theta)),
         entropy=problem.map.zeros(),
-        felt=problem.map.felt(problem.map.zeros()),
+        # as a checkpoint gives it back: another order in memory is another order of sums
+        felt=problem.map.felt(problem.map.zeros()).contiguous(),
         height=double(windows, 1, 1),
         visits=double(windows, *cells),
         blocks=double(BLOCKS, windows, walkers, *cells),
