@@ -1,0 +1,73 @@
+"""Whole samplings by molecular dynamics of coordinates that are known functions, from starts to a merged landscape."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from entroscape import random
+from entroscape.config.sampler import MolecularDynamics
+from entroscape.grid import Grid
+from entroscape.landscape.merge import merge
+from entroscape.models.layout import ParameterLayout
+from entroscape.sampling import molecular_dynamics
+from entroscape.sampling.coordinates import Coordinates
+
+torch.set_num_threads(1)  # the tensors are small: a second thread would only wait for the first
+
+
+class Target(NamedTuple):
+    """Coordinates of a vector in a box: (theta[W, P]) -> x[W], y[W]."""
+
+    coordinates: Callable[[Tensor], tuple[Tensor, Tensor]]
+    half_width: Tensor  # [P]
+    grid: Grid
+    starts: np.ndarray  # [states, P]
+
+    def problem(self, settings: MolecularDynamics) -> molecular_dynamics.Problem:
+        layout = ParameterLayout(("theta",), ((len(self.half_width),),))
+
+        def observe(theta: Tensor) -> Coordinates:
+            x, y = self.coordinates(theta)
+            return Coordinates(x, y, torch.full_like(x, torch.nan).detach())
+
+        return molecular_dynamics.make_problem(observe, layout, self.half_width, self.grid, settings)
+
+
+def dynamics_settings(windows, explore=1000, refine=1500, production=4000, **changes) -> MolecularDynamics:
+    values = dict(
+        procedure="molecular_dynamics",
+        replicas=2,
+        walkers=128,
+        windows=windows,
+        steps=dict(explore=explore, refine=refine, production=production),
+        steps_per_round=20,
+        integrator="baoab",
+        time_step=dict(initial=0.03, acceptance=None),
+        friction=1.0,
+        factor=0.001,
+        deposit_width=1.5,
+        schedule=dict(kind="inverse_time"),
+        depth=40.0,
+        confinement=dict(x=8.0, y=8.0),
+        precision="float64",
+        checkpoint_seconds=60,
+    )
+    return MolecularDynamics(**(values | changes))
+
+
+def sample(problem: molecular_dynamics.Problem, starts: np.ndarray, *names) -> xr.Dataset:
+    """What one replica leaves behind."""
+    state = molecular_dynamics.init(problem, starts, lambda role: random.generator(*names, role))
+    while state.steps < problem.steps:
+        molecular_dynamics.step(problem, state, None)
+    return molecular_dynamics.to_dataset(problem, state)
+
+
+def landscape_of(target: Target, settings: MolecularDynamics, *names) -> xr.Dataset:
+    """All replicas of a target, merged."""
+    problem = target.problem(settings)
+    return merge([sample(problem, target.starts, *names, replica) for replica in range(settings.replicas)])
