@@ -37,7 +37,8 @@ def run(
 ) -> None:
     """Sample, going on from `checkpoint_path` if it is there, and write what the run leaves behind to `output`.
 
-    `device`: cpu, cuda or auto. Neither interruptions nor, on a CPU, `threads` change the result. The checkpoint is deleted at the end.
+    `device`: cpu, cuda or auto. Neither interruptions nor, on a CPU, `threads` change the result. The checkpoint is
+    deleted at the end.
     """
     torch.set_num_threads(threads)
     device = _device(device, settings)
