@@ -1,13 +1,14 @@
 """The plain loops that speeds are compared with make the very moves of the fast samplers."""
 
 import numpy as np
+import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
 from benchmarks import wlmd_speed
 from benchmarks.plain import plain
 from benchmarks.wlmc import Chain, network
-from entroscape.config.sampler import TimeStep
+from entroscape.config.sampler import Confinement, TimeStep
 from entroscape.random import generator
 from entroscape.sampling import molecular_dynamics
 
@@ -23,26 +24,35 @@ def test_plain_chain_makes_the_same_moves():
     np.testing.assert_array_equal(fast.walker, slow.walker)
 
 
-def test_plain_dynamics_makes_the_same_trajectories(monkeypatch):
+@pytest.mark.parametrize("window", [(-2.0, 3.0), (0.8, 1.0)], ids=["free", "beyond its edges"])
+def test_plain_dynamics_makes_the_same_trajectories(monkeypatch, window):
     monkeypatch.setattr(molecular_dynamics, "REFRESH", 1)  # the plain loop feels every deposit at once
     steps, dtype = 40, torch.float64
-    options = wlmd_speed.settings(2, (-2.0, 3.0), steps).model_copy(
-        update=dict(time_step=TimeStep(initial=0.02, acceptance=None), factor=2.0, deposit_width=3.0, friction=0.5)
+    options = wlmd_speed.settings(2, window, steps).model_copy(
+        update=dict(
+            time_step=TimeStep(initial=0.02, acceptance=None),
+            factor=2.0,
+            deposit_width=3.0,
+            friction=0.5,
+            confinement=Confinement(x=30.0, y=30.0),
+        )
     )
     data = wlmd_speed.task_of(7, 12)
     batched = wlmd_speed.Batched(data, wlmd_speed.grid_of(10), options, dtype)
     plain = wlmd_speed.plain_of(batched, data)
     noise = torch.Generator().manual_seed(0)
     noise.set_state(batched.state.generators[0].get_state())
-    start, reflected = batched.state.theta.clone(), 0
+    start, reflected, pushed = batched.state.theta.clone(), 0, 0
     for _ in range(steps):
         before = [velocity.clone() for velocity in plain.walkers[0].velocity]
         plain.step(torch.randn(2, start.shape[1], generator=noise, dtype=dtype))
+        pushed += sum(plain.axes[0].push(walker.x) != 0 for walker in plain.walkers)
         reflected += sum((old * new < 0).sum() for old, new in zip(before, plain.walkers[0].velocity, strict=True))
     batched.run(1)
     theta = torch.stack([parameters_to_vector(walker.module.parameters()).detach() for walker in plain.walkers])
     assert (theta - start).abs().max() > 0.1
     assert reflected > 10
+    assert (pushed > 10) == (window[1] < 3), "the walls of the window are felt where they are near"
     assert plain.entropy.sum() > 100
     torch.testing.assert_close(batched.state.theta, theta, rtol=1e-7, atol=1e-9)
     torch.testing.assert_close(batched.state.entropy[0], plain.entropy, rtol=1e-7, atol=1e-9)
