@@ -479,14 +479,28 @@ def settings(verb: str, config_dir: Path = CONFIG, variant: str = "width-6", sca
     return settings_for(verb, "spiral", None if verb == "prepare" else variant, scale, config_dir)
 
 
-def test_variants_are_the_widths_and_the_published_procedure():
+def test_variants_are_the_widths_and_the_reference_width_by_other_samplers():
     description = load_experiment("spiral", "paper", CONFIG)
-    found = variants(description)
-    assert list(found) == ["width-4", "width-6", "width-8", "width-12", "width-16", "width-6-published"]
-    assert [variant.width for variant in found.values()] == [4, 6, 8, 12, 16, 6]
-    assert {variant.procedure.procedure for name, variant in found.items() if "pub" not in name} == {"replica_exchange"}
-    assert found["width-6-published"].procedure == description.sampler.published
-    assert list(trained_variants(description)) == list(found)[:-1]
+    found, sampler = variants(description), description.sampler
+    widths = [f"width-{width}" for width in (4, 6, 8, 12, 16)]
+    assert list(found) == [*widths, "width-6-published", "width-6-wlmd", "width-6-wlhmc"]
+    assert [variant.width for variant in found.values()] == [4, 6, 8, 12, 16, 6, 6, 6]
+    assert {found[name].procedure.procedure for name in widths} == {"replica_exchange"}
+    assert found["width-6-published"].procedure == sampler.published
+    assert found["width-6-wlmd"].procedure == sampler.compared.wlmd
+    assert found["width-6-wlhmc"].procedure == sampler.compared.wlhmc
+    assert found["width-6-wlmd"].observables.y == sampler.compared.y != found["width-6"].observables.y
+    assert list(trained_variants(description)) == widths
+
+
+def test_variants_of_molecular_dynamics_are_the_widths_and_the_train_set_sizes():
+    description = load_experiment("mnist", "desktop", CONFIG)
+    found, sampler = variants(description), description.sampler
+    assert list(found) == ["width-2", "width-3", "width-4", "width-2-points-20", "width-2-points-40"]
+    assert [variant.train_points for variant in found.values()] == [None, None, None, 20, 40]
+    assert found["width-2"].procedure == sampler.main
+    assert {tuple(found[name].procedure.windows) for name in list(found)[1:]} == {tuple(sampler.other_widths.windows)}
+    assert list(trained_variants(description)) == list(found)
 
 
 @pytest.mark.parametrize("verb", VERBS)
