@@ -394,7 +394,7 @@ def test_page_on_convergence_shows_every_landscape_and_what_the_run_has(sampled)
     landscapes.append(unconverged(experiment="sentences").landscape)
     rows = [
         {"problem": "ring", "integrator": name, "time_step": step, "kinetic_temperature": 1 + step}
-        | {"kinetic_temperature_err": 0.01, "entropy_error": step, "entropy_error_err": 0.01}
+        | {"kinetic_temperature_err": 0.01, "entropy_error": step, "entropy_error_err": 0.01, "entropy_noise": 0.02}
         for name in ("first_order", "baoab", "hmc")
         for step in (0.1, 0.2)
     ]
