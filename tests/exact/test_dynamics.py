@@ -162,7 +162,7 @@ SPIRALS = SpiralData(
     noise=0.1,
     seed=20250317,
 )
-# S rises by 20 over this window. Above, where most networks are dead, molecular dynamics takes long to mix.
+# S rises by 20 over this window. Runs of this length do not converge on wider ones, or on ones that reach higher.
 WINDOW, LN_LOSS = [(-1.1, -0.7)], Axis(min=-1.1, max=-0.7, bin_width=0.05)
 NETWORK = NetworkSettings(kind="mlp", depth=3, width=6, box_factor=2.0)
 

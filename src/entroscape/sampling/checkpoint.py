@@ -64,8 +64,7 @@ def load(path: Path, state_class: type[StateT], identity: dict, device: str = "c
             "restore what differs to continue"
         )
     for name in [name for name in arrays if name.startswith(_TENSOR)]:
-        # a copy in torch's own memory: products of matrices round differently where numpy's is not as aligned
-        arrays[name.removeprefix(_TENSOR)] = torch.from_numpy(arrays.pop(name)).to(device, copy=True)
+        arrays[name.removeprefix(_TENSOR)] = torch.from_numpy(arrays.pop(name)).to(device)
     absent = state_class.__annotations__.keys() - plain.keys() - arrays.keys()
     if absent:
         raise _damaged(path, f"no {', '.join(sorted(absent))}")
