@@ -333,7 +333,9 @@ def summary(landscape: xr.Dataset) -> dict[str, float | str]:
         "the same, expected": found["within_2_sigma_expected"],
         "S after half of the production: rms change / what errors allow": found["drift"],
         "largest mismatch of an overlap / what errors allow": found["mismatch"],
-        "lowest share of accepted exchanges": float(landscape["exchange_rate"].min()),
+        "lowest share of accepted exchanges": float(landscape["exchange_rate"].min())
+        if landscape["exchange_rate"].size
+        else np.nan,
         "round trips, fewest of a replica": int(trips.min()),
         "flatness, lowest of a window": found["flatness"],
         "converged": "yes" if judge(landscape).passes else "no",
