@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "src", "workflow")
 SMOKE = Path("results/smoke")
+EXPERIMENTS = "experiments=[spiral]"
 SAMPLED = {"merge_landscapes", "analyse_landscape", "judge_claims", "ea1", "ea5", "ea8", "write_index", "all"}
 
 
@@ -22,7 +23,7 @@ class Project:
         self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", *arguments, "--config", "scale=smoke"]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--config", "scale=smoke", EXPERIMENTS]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment, text=True, capture_output=True, check=False
         )
