@@ -68,7 +68,8 @@ def landscape_figure(
         _conditional(figure, panels[1], landscape, curves)
         draw_judged(panels[2], landscape, curves, low_loss, panels[0].get_xlim())
         shared_legend(figure, [panels[2]])
-        for axes, letter, text in zip(panels, "abc", TITLES, strict=True):
+        titles = (*TITLES[:2], "curves ± standard error")  # narrower panels
+        for axes, letter, text in zip(panels, "abc", titles, strict=True):
             panel_label(axes, letter, text)
         return finish(figure, imprint)
 

@@ -170,7 +170,7 @@ def _sampler_equilibria(axes: Axes, comparisons: dict[str, pd.DataFrame]) -> Non
     _band(axes, first, "", COLOURS["equilibrium"], "Monte Carlo")
     for (name, table), colour, _ in _samplers(comparisons):
         _band(axes, table, "_other", colour, _METHODS.get(name, name))
-    axes.set(xlabel=LOSS_LABEL, ylabel="equilibrium, true accuracy ⟨A⟩")
+    axes.set(xlabel=LOSS_LABEL, ylabel="equilibrium accuracy ⟨A⟩")
     headroom(axes, 0.3)
     axes.legend(loc="upper right", fontsize=5.5)
 
@@ -207,7 +207,7 @@ def _step_size(axes: Axes, table: pd.DataFrame, quantity: str) -> None:
             axes.plot(rows["time_step"], rows["entropy_noise"], color=colour, linestyle=":", linewidth=0.6)
     steps = sorted(set(table["time_step"]))
     axes.set(xscale="log", xlabel="time step")
-    axes.set_xticks(steps, [f"{step:g}" for step in steps])
+    axes.set_xticks(steps, [f"{step:g}" for step in steps], rotation=90 if len(steps) > 3 else 0)
     axes.xaxis.set_minor_locator(NullLocator())
     if quantity == "kinetic_temperature":
         axes.axhline(0, color="black", linewidth=0.6)
@@ -235,7 +235,8 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         axes.set_xscale(scale)
         _limits(axes, table, quantity, limit, more, y)
         if scale == "log":
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=4))
+            low, high = axes.get_xlim()
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 30 * low else (1.0,), numticks=4))
             axes.xaxis.set_minor_locator(NullLocator())
         if scale != "linear":
             axes.xaxis.set_major_formatter("{x:g}")

@@ -209,8 +209,11 @@ def _name_missing(axes: Axes, table: pd.DataFrame, x: str) -> None:
         if len(missing):
             what = f"at {'width' if x == 'width' else 'size'} {', '.join(f'{value:g}' for value in missing)}"
             text = f"{LABELS[baseline]}: too few states at low loss {what}"
-            axes.text(0.02, 0.03 + 0.05 * line, text, transform=axes.transAxes, fontsize=5, color=COLOURS[baseline])
+            place: dict[str, Any] = dict(xycoords="axes fraction", xytext=(4, 3 + 6 * line), textcoords="offset points")
+            axes.annotate(text, (0, 0), **place, fontsize=5, color=COLOURS[baseline])
             line += 1
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.09 * line * (high - low), high)  # below the points
 
 
 def _width_axis(axes: Axes, table: pd.DataFrame) -> None:
