@@ -1,9 +1,11 @@
 """Wang-Landau molecular dynamics: walker-steps per second on CPU, batched and a walker at a time."""
 
+import copy
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +19,8 @@ from entroscape.grid import Grid
 from entroscape.models import Network, make_network
 from entroscape.random import generator
 from entroscape.sampling import molecular_dynamics
-from entroscape.sampling.coordinates import observer
+from entroscape.sampling.coordinates import Coordinates, observer
+from entroscape.sampling.workers import Workers
 
 CHANNELS = 2
 CLASSES = 10
@@ -92,7 +95,14 @@ def network_of(data: TaskData) -> Network:
 class Batched:
     """The sampler of this project."""
 
-    def __init__(self, data: TaskData, grid: Grid, options: MolecularDynamics, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self,
+        data: TaskData,
+        grid: Grid,
+        options: MolecularDynamics,
+        dtype: torch.dtype = torch.float32,
+        threads: int = 1,
+    ):
         network, task = network_of(data), tensors(data, dtype)
         points = network.prepare(torch.cat([task.x_train, task.x_test]))
         observe = observer(network.logits, points, (task.y_train, task.y_test), Y)
@@ -100,12 +110,12 @@ class Batched:
         self.problem = molecular_dynamics.make_problem(observe, network.layout, half_width, grid, options)
         starts = network.initial(torch.Generator().manual_seed(1), 50).clamp(-network.half_width, network.half_width)
         self.state = molecular_dynamics.init(self.problem, starts.numpy(), partial(generator, "benchmark"))
-        self.pool = ThreadPoolExecutor(1)
+        self.workers = Workers(threads)
 
     def run(self, rounds: int) -> int:
         """Walker-steps made in so many rounds."""
         for _ in range(rounds):
-            molecular_dynamics.step(self.problem, self.state, self.pool)
+            molecular_dynamics.step(self.problem, self.state, self.workers)
         return rounds * self.problem.moves_per_step
 
 
@@ -120,46 +130,56 @@ def plain_of(batched: Batched, data: TaskData, walkers: int | None = None) -> Pl
     return PlainDynamics(tensors(data, dtype), some, problem.grid, problem.settings)
 
 
-def force_seconds(batched: Batched, repeats: int) -> float:
-    """Best seconds of coordinates and their gradient for all walkers, without map and integrator."""
-    problem, theta = batched.problem, batched.state.theta
-    best = np.inf
-    for _ in range(repeats):
-        began = time.perf_counter()
-        leaf = theta.clone().requires_grad_()
-        at = problem.observe(leaf)
-        torch.autograd.grad((at.x + at.y).sum(), leaf)
-        best = min(best, time.perf_counter() - began)
-    return best
+def without_network(batched: Batched) -> Batched:
+    """The same sampler with coordinates that cost nothing: two of the parameters."""
+    free = copy.copy(batched)
+    free.problem = replace(
+        batched.problem,
+        observe=lambda theta: Coordinates(theta[:, 0] - 2, theta[:, 1], torch.zeros(len(theta), dtype=theta.dtype)),
+    )
+    free.state = copy.deepcopy(batched.state)
+    return free
 
 
-def rates(case: Case, walkers: int, rounds: int = 3) -> tuple[float, float, float]:
-    """Walker-steps per second of the batched sampler, of its forces alone, and of the plain loop, in turns."""
+class Rates(NamedTuple):
+    """What a step of a walker takes, in seconds: batched, of that all but the network, and by the plain loop."""
+
+    batched: float
+    map: float
+    plain: float
+
+
+def rates(case: Case, walkers: int, rounds: int = 5) -> Rates:
+    """The best of so many rounds of each, in turns."""
     data, window = task_of(case.side, case.points), (X_AXIS.min, X_AXIS.max)
-    batched = Batched(data, grid_of(case.bins_per_unit), settings(walkers, window))
-    plain = plain_of(batched, data, walkers=1)
+    batched = Batched(data, grid_of(case.bins_per_unit), settings(walkers, window), threads=case.threads)
+    free, plain = without_network(batched), plain_of(batched, data, walkers=1)
     noise = torch.randn(10, 1, batched.problem.parameters)
-    batched.run(1), plain.step(noise[0])
-    fast = slow = np.inf
-    for _ in range(rounds):
+
+    def seconds(run: Callable[[], int], threads: int) -> float:
+        torch.set_num_threads(threads)
         began = time.perf_counter()
-        steps = batched.run(1)
-        fast = min(fast, (time.perf_counter() - began) / steps)
-        began = time.perf_counter()
+        steps = run()
+        return (time.perf_counter() - began) / steps
+
+    def run_plain() -> int:
         for numbers in noise:
             plain.step(numbers)
-        slow = min(slow, (time.perf_counter() - began) / len(noise))
-    return 1 / fast, walkers / force_seconds(batched, 10), 1 / slow
+        return len(noise)
+
+    # threads share the walkers of a batch, but the tensors of the plain loop
+    runs = (lambda: batched.run(1), 1), (lambda: free.run(1), 1), (run_plain, case.threads)
+    measured = [[seconds(*run) for run in runs] for _ in range(rounds + 1)]
+    return Rates(*np.min(measured[1:], axis=0))
 
 
 def table() -> Table:
-    columns = ("task", "threads", "walkers", "walker-steps/s", "forces alone", "plain loop", "ratio")
+    columns = ("task", "threads", "walkers", "walker-steps/s", "without network", "plain loop", "ratio")
     result, before = Table(*columns, title=__doc__), torch.get_num_threads()
     for name, case in CASES.items():
-        torch.set_num_threads(case.threads)
         for walkers in case.walkers:
-            fast, forces, slow = rates(case, walkers)
-            numbers = (f"{fast:,.0f}", f"{forces:,.0f}", f"{slow:,.1f}", f"{fast / slow:.1f}")
-            result.add_row(name, str(case.threads), str(walkers), *numbers)
+            took = rates(case, walkers)
+            numbers = f"{1 / took.batched:,.0f}", f"{took.map / took.batched:.0%}", f"{1 / took.plain:,.1f}"
+            result.add_row(name, str(case.threads), str(walkers), *numbers, f"{took.plain / took.batched:.1f}")
     torch.set_num_threads(before)
     return result

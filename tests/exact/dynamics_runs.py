@@ -15,6 +15,7 @@ from entroscape.landscape.merge import merge
 from entroscape.models.layout import ParameterLayout
 from entroscape.sampling import molecular_dynamics
 from entroscape.sampling.coordinates import Coordinates
+from entroscape.sampling.workers import Workers
 
 torch.set_num_threads(1)  # the tensors are small: a second thread would only wait for the first
 
@@ -63,7 +64,7 @@ def sample(problem: molecular_dynamics.Problem, starts: np.ndarray, *names) -> x
     """What one replica leaves behind."""
     state = molecular_dynamics.init(problem, starts, lambda role: random.generator(*names, role))
     while state.steps < problem.steps:
-        molecular_dynamics.step(problem, state, None)
+        molecular_dynamics.step(problem, state, Workers(1))
     return molecular_dynamics.to_dataset(problem, state)
 
 

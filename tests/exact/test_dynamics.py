@@ -1,7 +1,5 @@
 """Molecular dynamics against entropies known by calculus, by quadrature, and by Monte Carlo."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import torch
@@ -22,6 +20,7 @@ from entroscape.landscape.merge import merge
 from entroscape.models import make_network
 from entroscape.sampling import replica_exchange, task_dynamics
 from entroscape.sampling.network import build_network
+from entroscape.sampling.workers import Workers
 from entroscape.training.problem import Problem
 from entroscape.training.seeds import descend
 
@@ -196,7 +195,7 @@ class Spirals:
             )
             names = "spirals", "monte carlo", replica
             state = replica_exchange.init(problem, starts, lambda role, names=names: random.generator(*names, role))
-            with ThreadPoolExecutor(1) as pool:
+            with Workers(1) as pool:
                 while state.steps < problem.steps:
                     replica_exchange.step(problem, state, pool)
                     if state.steps % 20 == 0 and problem.schedule.stage(state.steps) == "production":

@@ -1,7 +1,5 @@
 """A three-parameter network whose entropies are known by quadrature, sampled by both procedures."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import quadrature
@@ -12,6 +10,7 @@ from entroscape.config.sampler import Cycles
 from entroscape.landscape.merge import merge
 from entroscape.sampling import cycles
 from entroscape.sampling.kernel import locate
+from entroscape.sampling.workers import Workers
 
 pytestmark = pytest.mark.exact
 
@@ -84,7 +83,7 @@ def published(exact: np.ndarray, replicas: int, **changes) -> np.ndarray:
         state = cycles.init(
             problem, quadrature.starts(), lambda role, replica=replica: random.generator("exact", replica, role)
         )
-        with ThreadPoolExecutor(1) as pool:
+        with Workers(1) as pool:
             while state.steps < problem.steps:
                 cycles.step(problem, state, pool)
         assert state.settled[0]

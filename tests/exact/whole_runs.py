@@ -1,13 +1,12 @@
 """Whole samplings of small problems, from starts to a merged landscape."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from entroscape import random
 from entroscape.config.sampler import ReplicaExchange
 from entroscape.landscape.merge import merge
 from entroscape.sampling import replica_exchange
+from entroscape.sampling.workers import Workers
 
 
 def exchange_settings(windows, explore=100_000, refine=100_000, production=200_000, **changes) -> ReplicaExchange:
@@ -37,7 +36,7 @@ def sample(build, grid, settings, starts, names):
     """One replica; returns its problem and final state."""
     problem = replica_exchange.make_problem(build, grid, settings)
     state = replica_exchange.init(problem, starts, lambda role: random.generator(*names, role))
-    with ThreadPoolExecutor(1) as pool:
+    with Workers(1) as pool:
         while state.steps < problem.steps:
             replica_exchange.step(problem, state, pool)
     return problem, state

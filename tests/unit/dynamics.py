@@ -12,6 +12,7 @@ from entroscape.grid import Grid
 from entroscape.models.layout import ParameterLayout
 from entroscape.sampling import molecular_dynamics
 from entroscape.sampling.coordinates import Coordinates
+from entroscape.sampling.workers import Workers
 
 torch.set_num_threads(1)  # the tensors are tiny: a second thread would only wait for the first
 
@@ -73,4 +74,4 @@ def start(windows=ONE, seed=0, states=None, **changes) -> tuple[molecular_dynami
 
 def advance(problem, state, rounds: int | None = None) -> list[molecular_dynamics.Info]:
     rounds = problem.steps - state.steps if rounds is None else rounds
-    return [molecular_dynamics.step(problem, state, None) for _ in range(rounds)]
+    return [molecular_dynamics.step(problem, state, Workers(1)) for _ in range(rounds)]

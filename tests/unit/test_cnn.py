@@ -61,19 +61,6 @@ def test_constant_images_whose_pools_tie_everywhere():
     assert_equals_plain(case, theta, x.expand(4, *x.shape), x.expand(4, *x.shape))
 
 
-def test_the_number_of_threads_changes_nothing():
-    case = CASES["14 x 14"]
-    theta, x = 0.5 * random(5, cnn_layout(*case).size).requires_grad_(), random(6, *case[0], seed=2)
-    found, before = [], torch.get_num_threads()
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        logits = cnn_logits(theta, x, cnn_layout(*case), cnn_shape(14, 14).pools)
-        found.append((logits, *torch.autograd.grad(logits.square().sum(), theta)))
-    torch.set_num_threads(before)
-    for logits, gradient in found[1:]:
-        assert torch.equal(logits, found[0][0]) and torch.equal(gradient, found[0][1])
-
-
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_a_walker_whose_parameters_are_not_finite_shows_it_and_leaves_the_others_alone(value):
     case = CASES["14 x 14"]

@@ -1,7 +1,5 @@
 """The published procedure: cycles of instances that walk alone and are averaged."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from walkers import GRID, PARAMETERS, STEP_SIZE, box_states, build
@@ -10,6 +8,7 @@ from entroscape import random
 from entroscape.config.sampler import Cycles
 from entroscape.errors import SamplingError
 from entroscape.sampling import cycles
+from entroscape.sampling.workers import Workers
 
 
 def start(starts=None, seed=0, **changes):
@@ -31,7 +30,7 @@ def start(starts=None, seed=0, **changes):
 
 
 def advance(problem, state, count, threads=1):
-    with ThreadPoolExecutor(threads) as pool:
+    with Workers(threads) as pool:
         return [cycles.step(problem, state, pool) for _ in range(count)]
 
 

@@ -24,6 +24,7 @@ from entroscape.sampling.molecular_dynamics import (
     to_dataset,
 )
 from entroscape.sampling.schedule import STRENGTH
+from entroscape.sampling.workers import Workers
 
 ROUNDS = 8  # in the explore and in the refine stage
 PUBLISHED = dict(kind="published", rise=20, offset=10)
@@ -89,11 +90,11 @@ def test_the_force_is_minus_the_gradient_of_the_potential():
     problem, state = start(TWO)
     state.entropy += torch.as_tensor(np.random.default_rng(0).normal(size=state.entropy.shape))
     felt = problem.map.felt(state.entropy)
-    at, h = _evaluate(problem, felt, state.theta), 1e-6
+    at, h = _evaluate(problem, Workers(1), felt, state.theta), 1e-6
     for p in range(7):
         shift = torch.zeros(7, dtype=torch.float64)
         shift[p] = h
-        ahead, behind = (_evaluate(problem, felt, state.theta + s * shift).energy for s in (1, -1))
+        ahead, behind = (_evaluate(problem, Workers(1), felt, state.theta + s * shift).energy for s in (1, -1))
         torch.testing.assert_close(-(ahead - behind) / (2 * h), at.force[:, p], rtol=1e-6, atol=1e-7)
     assert at.force.abs().min() > 1e-4 and at.x.dtype == at.energy.dtype == torch.float64
 

@@ -17,6 +17,7 @@ from entroscape.models import images, make_network
 from entroscape.sampling import molecular_dynamics, task_dynamics
 from entroscape.sampling.graph import Launcher
 from entroscape.sampling.molecular_dynamics import _round
+from entroscape.sampling.workers import Workers
 
 INTEGRATORS = ["baoab", "first_order", "hmc"]
 STAGES = {"explore": None, "refine": None, "production": 3}  # block
@@ -59,7 +60,7 @@ def watched(monkeypatch):
                 patch.setattr(torch, name, refuse)
             for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__array__"):
                 patch.setattr(torch.Tensor, name, refuse)
-            _round(problem, state, block)
+            _round(problem, state, block, Workers(1))
         return watch.counts
 
     return run
@@ -75,7 +76,7 @@ def watched(monkeypatch):
     ],
 )  # fmt: skip
 def test_the_watch_sees_what_waits(watched, monkeypatch, wait):
-    monkeypatch.setitem(globals(), "_round", lambda problem, state, block: wait(torch.arange(3.0)))
+    monkeypatch.setitem(globals(), "_round", lambda _problem, _state, _block, _workers: wait(torch.arange(3.0)))
     with pytest.raises(AssertionError, match=r"waits for a value|goes between"):
         watched(None, None, None)
 
@@ -173,7 +174,7 @@ def on_gpu(integrator: str, launcher=None):
         object.__setattr__(problem, "launch", launcher)
     state = molecular_dynamics.init(problem, starts(), partial(random.generator, "graph"))
     while state.steps < problem.steps:
-        molecular_dynamics.step(problem, state, None)
+        molecular_dynamics.step(problem, state, Workers(1))
     return problem, state
 
 

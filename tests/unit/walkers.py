@@ -1,6 +1,5 @@
 """Small systems and short samplings, shared by the tests of the sampler."""
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +11,7 @@ from entroscape.data.dataset import TaskData
 from entroscape.grid import Grid
 from entroscape.sampling import replica_exchange
 from entroscape.sampling.network import NetworkSystem, build_network
+from entroscape.sampling.workers import Workers
 
 SIZES = [2, 4, 2]
 PARAMETERS = 22
@@ -51,5 +51,5 @@ def start(windows=WINDOWS, seed=0, **changes) -> tuple[replica_exchange.Problem,
 
 
 def advance(problem, state, rounds: int, threads: int = 1) -> list[replica_exchange.Info]:
-    with ThreadPoolExecutor(threads) as pool:
+    with Workers(threads) as pool:
         return [replica_exchange.step(problem, state, pool) for _ in range(rounds)]

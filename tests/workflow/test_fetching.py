@@ -118,6 +118,7 @@ def test_file_that_is_there_is_enough_without_a_network(project, stored):
         lost = project.snakemake("--", f"results/data/{FILE}")
         assert lost.returncode != 0
         assert "cannot be downloaded" in lost.stdout + lost.stderr and not stored.exists()
+        assert "MissingOutputException" not in lost.stdout + lost.stderr, "the job itself must fail"
     finally:
         project.offered.with_suffix(".away").rename(project.offered)
 

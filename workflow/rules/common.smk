@@ -28,7 +28,10 @@ from entroscape.sampling.modules import sampler_modules
 from entroscape.verbs.notebook import imported_modules
 
 # Jobs find `entroscape` beside the Python that runs Snakemake, whether or not its environment is active.
-shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+shell.prefix(
+    "set -euo pipefail; "  # what this call would otherwise take away
+    f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+)
 
 # What every rule uses. Jobs run in the environment of Snakemake itself, which has these very pins.
 ENVIRONMENT = "../../envs/entroscape.yaml"

@@ -6,12 +6,8 @@ other devices a row of the result follows from three rows in one piece of memory
 weights: one batched product for all rows, nothing is copied, and nothing waits for the host.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import Function
@@ -131,14 +127,9 @@ class _CompiledConvolution(Function):
         result = _empty(values, walkers, height, outputs, width)
         which = torch.empty((walkers, height, outputs * width, count) if pool else (0, 0, 0, 0), dtype=torch.uint8)
 
+        scratch, spare = values.new_empty(2, outputs * columns, count).numpy(), values.new_empty(count).numpy()
         given = values.numpy(), shared, weight.numpy(), bias.numpy(), pool, relu
-        found = result.numpy(), which.numpy()
-
-        def some(start: int, stop: int) -> None:
-            scratch = np.empty((2, outputs * columns, count), found[0].dtype)
-            kernels.forward(*given, scratch, np.empty_like(scratch[0, 0]), *found, start, stop)
-
-        _in_threads(some, walkers)
+        kernels.forward(*given, scratch, spare, result.numpy(), which.numpy())
         ctx.save_for_backward(values, weight, result, which)
         ctx.options = shared, pool, relu
         return result
@@ -150,34 +141,12 @@ class _CompiledConvolution(Function):
         height, columns, count = (len(values) - 2) // walkers - 1, values.shape[1] // channels, values.shape[2]
         wanted = ctx.needs_input_grad[0]
         below = _empty(values, walkers, height, channels, columns) if wanted else values.new_empty(0, 0, 0)
-        adjoint = weight.flip(3, 4).transpose(1, 2).contiguous().numpy()
+        adjoint, none = weight.flip(3, 4).transpose(1, 2).contiguous(), weight.new_zeros(channels)
+        scratch = weight.new_zeros(height + 2 if wanted else 2, outputs * columns, count)
         found = torch.zeros_like(weight), weight.new_zeros(walkers, outputs)
-        given = values.numpy(), *ctx.options, *(tensor.numpy() for tensor in (gradient.contiguous(), result, which))
-        results = *(tensor.numpy() for tensor in found), below.numpy()
-
-        def some(start: int, stop: int) -> None:
-            scratch = np.zeros((height + 2 if wanted else 2, outputs * columns, count), adjoint.dtype)
-            none = np.zeros(channels, adjoint.dtype)
-            kernels.backward(*given, adjoint, none, scratch, np.empty_like(scratch[0, 0]), *results, start, stop)
-
-        _in_threads(some, walkers)
+        tensors = gradient.contiguous(), result, which, adjoint, none, scratch, weight.new_empty(count), *found, below
+        kernels.backward(values.numpy(), *ctx.options, *(tensor.numpy() for tensor in tensors))
         return (below if wanted else None), None, *found, None, None
-
-
-def _in_threads(function: Callable[[int, int], None], walkers: int) -> None:
-    """Call function(start, stop) for parts of the walkers, in as many threads as torch uses."""
-    threads = min(torch.get_num_threads(), walkers)
-    if threads == 1:
-        function(0, walkers)
-        return
-    edges = [walkers * part // threads for part in range(threads + 1)]
-    list(_pool(threads).map(function, edges[:-1], edges[1:]))
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that stay for the next call: starting them takes as long as a small network."""
-    return ThreadPoolExecutor(threads)
 
 
 def _band(weight: Tensor, columns: int) -> Tensor:

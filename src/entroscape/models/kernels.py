@@ -1,8 +1,7 @@
 """Compiled 3 x 3 convolutions of `entroscape.models.images.Rows`, for CPU.
 
 All inner loops run over the images, which are contiguous, and become vector instructions; what is worked on stays in
-the cache of a core. Each function treats the walkers from `start` to `stop`, so that threads can share them; a
-walker's result does not depend on that. Nothing is allocated: `scratch` and `spare` are the caller's, one per thread.
+the cache of a core. Nothing is allocated: `scratch` and `spare` are the caller's. Threads may call at the same time.
 """
 
 import os
@@ -163,7 +162,7 @@ def _mask(gradient, result, relu, zero, out):
 
 
 @_njit
-def forward(values, shared, weight, bias, pool, relu, scratch, spare, out, which, start, stop):
+def forward(values, shared, weight, bias, pool, relu, scratch, spare, out, which):
     """Convolution of the values of `Rows`, of all walkers or one that is `shared`, then pooling with ReLU, or ReLU.
 
     weight[W, O, C, 3, 3], bias[W, O], scratch[2, O * X, N], spare[N]; out: values of `Rows`; which[W, Y, O * X, N].
@@ -171,7 +170,7 @@ def forward(values, shared, weight, bias, pool, relu, scratch, spare, out, which
     outputs, channels, zero = weight.shape[1], weight.shape[2], values[0, 0, 0]
     height = (len(values) - 2) // (1 if shared else len(weight)) - 1
     target_height = height // 2 if pool else height
-    for w in range(start, stop):
+    for w in range(len(weight)):
         source, target = 0 if shared else w * (height + 1), w * (target_height + 1) + 1
         for y in range(target_height):
             if pool:
@@ -183,8 +182,8 @@ def forward(values, shared, weight, bias, pool, relu, scratch, spare, out, which
 
 
 @_njit
-def backward(values, shared, pool, relu, gradient, result, which, adjoint, none, scratch, spare, weight, bias, below,
-             start, stop):  # fmt: skip
+def backward(values, shared, pool, relu, gradient, result, which, adjoint, none, scratch, spare, weight, bias,
+             below):  # fmt: skip
     """Add to weight[W, O, C, 3, 3] and bias[W, O] their gradients, and write that of the values to `below`.
 
     gradient, result: values of `Rows`, as `forward` gave them. adjoint[W, C, O, 3, 3] and none[C]: weights of the
@@ -194,7 +193,7 @@ def backward(values, shared, pool, relu, gradient, result, which, adjoint, none,
     outputs, channels, zero, wanted = weight.shape[1], weight.shape[2], values[0, 0, 0], len(below) > 0
     height = (len(values) - 2) // (1 if shared else len(weight)) - 1
     target_height = height // 2 if pool else height
-    for w in range(start, stop):
+    for w in range(len(weight)):
         source, target = 0 if shared else w * (height + 1), w * (target_height + 1) + 1
         for y in range(target_height):
             if pool:

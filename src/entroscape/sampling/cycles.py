@@ -6,7 +6,6 @@ factor_scale / (i + factor_offset) in cycle i. All losses lie in one window, wit
 """
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from entroscape.errors import SamplingError
 from entroscape.grid import MAP, Grid
 from entroscape.sampling import kernel
 from entroscape.sampling.step_size import adapt
+from entroscape.sampling.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
     )
 
 
-def step(problem: Problem, state: State, pool: Executor) -> Info:
+def step(problem: Problem, state: State, workers: Workers) -> Info:
     """One cycle of all instances, in parallel, and the averaging after it."""
     settings = problem.settings
     settled = bool(state.settled[0])
@@ -123,7 +123,8 @@ def step(problem: Problem, state: State, pool: Executor) -> Info:
     )
     state.instances[:] = state.entropy
     histograms = np.zeros_like(state.instances, dtype=np.int64)
-    accepted = sum(pool.map(lambda i: _run_instance(problem, state, i, factor, histograms), range(len(state.walkers))))
+    numbers = range(len(state.walkers))
+    accepted = sum(workers.map(lambda i: _run_instance(problem, state, i, factor, histograms), numbers))
     state.entropy = state.instances.mean(axis=0)
     state.histogram = histograms.sum(axis=0)
     state.steps += 1

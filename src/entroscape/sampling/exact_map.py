@@ -1,6 +1,5 @@
 """Molecular dynamics under a map that is known exactly, to see what the integrator does by itself."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from entroscape.random import generator
 from entroscape.sampling import molecular_dynamics as dynamics
 from entroscape.sampling.blocks import Blocks
 from entroscape.sampling.schedule import Schedule
+from entroscape.sampling.workers import Workers
 
 STEPS_PER_ROUND = 10  # velocities are looked at once a round
 
@@ -37,7 +37,7 @@ def sample(study: StepSizeStudy, integrator: Integrator, time_step: float) -> Vi
     schedule = problem.schedule
     counted = [number for number in range(schedule.rounds) if schedule.block(number) > 0]
     heat = torch.zeros(study.walkers, dtype=torch.float64)
-    with ThreadPoolExecutor(1) as pool:
+    with Workers(1) as pool:
         while state.steps < schedule.rounds:
             dynamics.step(problem, state, pool)
             if state.steps > counted[0]:

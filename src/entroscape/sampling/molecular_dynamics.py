@@ -10,7 +10,6 @@ they are, so that a round can be captured as a graph on a GPU. The host is waite
 """
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,11 +23,12 @@ from entroscape.errors import SamplingError
 from entroscape.grid import Grid
 from entroscape.models.layout import ParameterLayout
 from entroscape.sampling import integrators
-from entroscape.sampling.coordinates import Observe
+from entroscape.sampling.coordinates import Coordinates, Observe
 from entroscape.sampling.entropy_map import EntropyMap
 from entroscape.sampling.graph import Launcher
 from entroscape.sampling.integrators import Evaluation, Phase, Thermostat
 from entroscape.sampling.schedule import STRENGTH, Schedule
+from entroscape.sampling.workers import Workers
 
 REFRESH = 5  # steps after which walkers feel what they have deposited meanwhile: the whole map is made anew for it
 BLOCKS = 8  # parts of the production stage whose histograms are kept apart, to see the map converge
@@ -200,8 +200,8 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
     )
 
 
-def step(problem: Problem, state: State, _pool: Executor) -> Info:
-    """One round: steps of all walkers, then exchanges between neighbouring windows.
+def step(problem: Problem, state: State, workers: Workers) -> Info:
+    """One round: steps of all walkers, shared among the workers, then exchanges between neighbouring windows.
 
     Raises SamplingError when a walker's coordinates are not finite any more or its velocity has run away; the state
     of the round before is what a checkpoint then still holds.
@@ -215,7 +215,7 @@ def step(problem: Problem, state: State, _pool: Executor) -> Info:
     state.height.copy_(_deposit_height(problem, state, stage))
     block = schedule.block(state.steps) if stage == "production" else None
     before = state.acceptance.clone()
-    problem.launch((stage, block), lambda: _round(problem, state, block), state.generators)
+    problem.launch((stage, block), lambda: _round(problem, state, block, workers), state.generators)
     if stage == "production":
         _count_round_trips(problem, state)
     if stage == "explore" and problem.settings.time_step.acceptance is not None:
@@ -252,10 +252,10 @@ def _begin_stage(state: State) -> None:
         sums.zero_()
 
 
-def _round(problem: Problem, state: State, block: int | None) -> None:
+def _round(problem: Problem, state: State, block: int | None, workers: Workers) -> None:
     """Steps of one round: nothing here waits for the host, whatever the device."""
     settings = problem.settings
-    evaluate = partial(_evaluate, problem, state.felt)
+    evaluate = partial(_evaluate, problem, workers, state.felt)
     advance = _integrator(problem, state)
     phase = Phase(state.theta, state.velocity, evaluate(state.theta))
     time_step = state.time_step.repeat_interleave(settings.walkers).unsqueeze(1)
@@ -295,16 +295,27 @@ def _integrator(problem: Problem, state: State) -> Callable[..., integrators.Mov
     return partial(function, thermostat=thermostat)
 
 
-def _evaluate(problem: Problem, felt: Tensor, theta: Tensor) -> Evaluation:
+def _evaluate(problem: Problem, workers: Workers, felt: Tensor, theta: Tensor) -> Evaluation:
     """Coordinates, potential and force at theta[W, P]; one pass forward and one back."""
-    leaf = theta.detach().requires_grad_()
-    with torch.enable_grad():
-        at = problem.observe(leaf)
-    x, y = at.x.detach().double(), at.y.detach().double()
+    leaves = [part.requires_grad_() for part in theta.detach().chunk(workers.threads)]
+    seen = workers.each(partial(_observe, problem.observe), leaves)
+    x, y, accuracy = (torch.cat(values).detach().double() for values in zip(*seen, strict=True))
     potential = problem.map.potential(felt, _per_window(problem, x), _per_window(problem, y))
-    slopes = [slope.flatten().to(theta.dtype) for slope in (potential.slope_x, potential.slope_y)]
-    force = torch.autograd.grad([at.x, at.y], leaf, [-slope for slope in slopes])[0]
-    return Evaluation(x, y, at.accuracy.detach().double(), potential.energy.flatten(), force)
+    slopes = torch.stack([potential.slope_x.flatten(), potential.slope_y.flatten()]).to(theta.dtype)
+    parts = list(zip(leaves, seen, slopes.split([len(leaf) for leaf in leaves], dim=1), strict=True))
+    return Evaluation(x, y, accuracy, potential.energy.flatten(), torch.cat(workers.each(_force, parts)))
+
+
+def _observe(observe: Observe, leaf: Tensor) -> Coordinates:
+    """Coordinates with what is needed for their gradient, whichever thread asks."""
+    with torch.enable_grad():
+        return observe(leaf)
+
+
+def _force(part: tuple[Tensor, Coordinates, Tensor]) -> Tensor:
+    """-(dU/dx grad x + dU/dy grad y) of some walkers, from (theta, coordinates, slopes[2, walkers])."""
+    leaf, at, slopes = part
+    return torch.autograd.grad([at.x, at.y], leaf, list(-slopes))[0]
 
 
 def _per_window(problem: Problem, values: Tensor) -> Tensor:

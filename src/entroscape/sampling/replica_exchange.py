@@ -9,7 +9,6 @@ is an honest error.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from entroscape.grid import MAP, Grid
 from entroscape.sampling import kernel
 from entroscape.sampling.schedule import Schedule
 from entroscape.sampling.step_size import adapt
+from entroscape.sampling.workers import Workers
 
 BLOCKS = 8  # parts of the production stage whose histograms are kept apart, to see the map converge
 
@@ -155,13 +155,13 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
     )
 
 
-def step(problem: Problem, state: State, pool: Executor) -> Info:
+def step(problem: Problem, state: State, workers: Workers) -> Info:
     """One round: a slice of moves in every window, in parallel, then exchanges between neighbouring windows."""
     schedule = problem.schedule
     stage = schedule.stage(state.steps)
     if state.steps in (schedule.explore, schedule.explore + schedule.refine):
         _begin_stage(state)
-    reports = list(pool.map(lambda m: _run_window(problem, state, m, stage), range(len(problem.windows))))
+    reports = list(workers.map(lambda m: _run_window(problem, state, m, stage), range(len(problem.windows))))
     accepted = np.array([report[:, 0].sum() for report, _ in reports])
     state.accepted += accepted
     moves = problem.settings.walkers * problem.settings.moves_per_round

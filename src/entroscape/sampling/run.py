@@ -3,13 +3,13 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from entroscape.errors import EntroscapeError
 from entroscape.sampling import checkpoint
+from entroscape.sampling.workers import Workers
 
 
 class Interrupted(EntroscapeError):
@@ -27,7 +27,7 @@ def drive(
     checkpoint_seconds: float,
     identity: dict,
 ) -> Iterator[tuple[int, Any]]:
-    """Call `step(problem, state, pool)` until `steps` steps are done; yield (steps done, info) after each.
+    """Call `step(problem, state, workers)` until `steps` steps are done; yield (steps done, info) after each.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ def drive(
         After SIGTERM or SIGINT, once the checkpoint is written.
     """
     saved = time.monotonic()
-    with ThreadPoolExecutor(threads) as pool, _signals() as received:
+    with Workers(threads) as workers, _signals() as received:
         while state.steps < steps:
-            info = step(problem, state, pool)
+            info = step(problem, state, workers)
             if received or time.monotonic() - saved > checkpoint_seconds:
                 checkpoint.save(checkpoint_path, state, identity)
                 saved = time.monotonic()

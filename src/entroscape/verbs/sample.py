@@ -40,7 +40,7 @@ def run(
     `device`: cpu, cuda or auto. Neither interruptions nor, on a CPU, `threads` change the result. The checkpoint is
     deleted at the end.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # threads share the walkers, not the tensors
     device = _device(device, settings)
     modules = sampler_modules(settings.procedure.procedure, settings.network.kind)
     procedure, task_module = (importlib.import_module(module) for module in modules[:2])
