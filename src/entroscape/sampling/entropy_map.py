@@ -2,8 +2,8 @@
 
 M windows have a map each, as one tensor entropy[M, columns, rows] of values at the middles of the landscape's bins.
 Between them S is a cubic B-spline, so that it has continuous slopes; beyond the edges of a window and of the y axis it
-goes on as a straight line. A deposit is a product of two Gaussians. All are dense products over all bins: no index, no
-shape and no branch depends on where a walker is, and sums over walkers are made in one order only.
+goes on as a straight line. A deposit is a product of two Gaussians, and all of a step are one dense product over all
+bins: no shape and no branch depends on where a walker is, and sums over walkers are made in one order only.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from entroscape.grid import Grid
 
-MARGIN = 4  # nodes beyond the last bin that the straight line gives
 CUT = 4.0  # standard deviations at which a deposit ends, as published
 
 
@@ -24,6 +23,22 @@ class Potential(NamedTuple):
     energy: Tensor  # [M, K]
     slope_x: Tensor  # [M, K]
     slope_y: Tensor  # [M, K]
+
+
+class Stencil(NamedTuple):
+    """Along one coordinate: the nodes that each of K places feels, their weights, and slopes of the weights."""
+
+    node: Tensor  # int64[M, K, nodes]
+    weight: Tensor  # [M, K, nodes]
+    slope: Tensor  # [M, K, nodes]
+
+    def dense(self, count: int) -> Tensor:
+        """Weights of all nodes, [M, K, count]; a node may stand in the stencil more than once."""
+        nodes = torch.arange(count, device=self.node.device)
+        result = self.weight.new_zeros(*self.weight.shape[:2], count)
+        for node, weight in zip(self.node.split(1, dim=2), self.weight.split(1, dim=2), strict=True):
+            result += torch.where(node == nodes, weight, 0.0)
+        return result
 
 
 @dataclass(frozen=True)
@@ -42,15 +57,22 @@ class Nodes:
         bins = ((edges - lower) / width).round().long()
         return cls(lower + width / 2, width, count, edges, bins - torch.tensor([0, 1], device=edges.device))
 
-    def basis(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights and their slopes, [M, K, MARGIN + count + MARGIN], of the nodes for S at value[M, K]."""
-        reach = self.count + MARGIN - 2.0  # of the outermost nodes that all weights of a place have
+    def stencil(self, value: Tensor) -> "Stencil":
+        """The nodes that S at value[M, K] follows from.
+
+        Each of the four nodes of the spline beyond an edge is what the straight line through the last two nodes before
+        the edge says, so there are eight.
+        """
         position = (value - self.first) / self.width
-        within = position.clamp(1.0 - MARGIN, reach)
-        nodes = torch.arange(-MARGIN, self.count + MARGIN, device=value.device, dtype=value.dtype)
-        weight, slope = spline(within.unsqueeze(-1) - nodes)
-        # beyond the margin on along the line, so that the energy goes on changing as the force says
-        return weight + (position - within).unsqueeze(-1) * slope, slope / self.width
+        nodes = position.floor().unsqueeze(2) + torch.arange(-1.0, 3.0, device=value.device, dtype=value.dtype)
+        weight, slope = spline(position.unsqueeze(2) - nodes)
+        first, last = (edge.to(value.dtype).unsqueeze(2) for edge in (self.inside[:, :1], self.inside[:, 1:]))
+        edge = torch.minimum(torch.maximum(nodes, first), last)
+        beyond = nodes - edge
+        inner = torch.minimum(torch.maximum(edge - beyond.sign(), first), last)
+        share = torch.cat([1 + beyond.abs(), -beyond.abs()], dim=2)
+        index = torch.cat([edge, inner], dim=2).nan_to_num(0.0).long()
+        return Stencil(index, share * weight.repeat(1, 1, 2), share * slope.repeat(1, 1, 2) / self.width)
 
     @property
     def middles(self) -> Tensor:
@@ -63,16 +85,6 @@ class Nodes:
         nodes = torch.arange(self.count, device=value.device, dtype=value.dtype)
         distance = (((value - self.first) / self.width).unsqueeze(-1) - nodes) / width
         return torch.where(distance.abs() <= CUT, (-0.5 * distance * distance).exp(), 0.0)
-
-    def continued(self, values: Tensor) -> Tensor:
-        """values[M, count, other] with margins, and with straight lines beyond the edges of each window."""
-        nodes = torch.arange(-MARGIN, self.count + MARGIN, device=values.device).expand(len(values), -1)
-        first, last = self.inside[:, :1], self.inside[:, 1:]
-        edge = torch.minimum(torch.maximum(nodes, first), last)
-        beyond = nodes - edge
-        inner = torch.minimum(torch.maximum(edge - beyond.sign(), first), last)
-        at_edge, further_in = (_rows(values, index) for index in (edge, inner))
-        return at_edge + beyond.abs().unsqueeze(2) * (at_edge - further_in)
 
     def wall(self, value: Tensor, stiffness: float) -> tuple[Tensor, Tensor]:
         """Energy and slope[M, K] of stiffness * (distance from value[M, K] to the window)^2."""
@@ -117,30 +129,29 @@ class EntropyMap:
         return torch.zeros(shape, dtype=torch.float64, device=self.x.edges.device)
 
     def felt(self, entropy: Tensor) -> Tensor:
-        """The nodes of the map that walkers feel, with margins: S, but at most `depth` below the best of its column.
+        """The nodes of the map that walkers feel: S, but at most `depth` below the best of its column.
 
         Where S is deeper the density of states itself keeps walkers away, and they visit with its own weight.
         """
-        flattened = torch.maximum(entropy, entropy.amax(dim=2, keepdim=True) - self.depth)
-        return self.y.continued(self.x.continued(flattened).mT).mT
+        return torch.maximum(entropy, entropy.amax(dim=2, keepdim=True) - self.depth)
 
     def potential(self, felt: Tensor, x: Tensor, y: Tensor) -> Potential:
         """U = S + confinement at x[M, K], y[M, K] on maps `felt`."""
-        weight_x, slope_x = self.x.basis(x)
-        weight_y, slope_y = self.y.basis(y)
-        rows = torch.bmm(torch.cat([weight_x, slope_x], dim=1), felt)
-        along, across = rows[:, : x.shape[1]], rows[:, x.shape[1] :]
+        at_x, at_y = self.x.stencil(x), self.y.stencil(y)
+        index = at_x.node.unsqueeze(3) * self.y.count + at_y.node.unsqueeze(2)
+        nodes = felt.flatten(1).gather(1, index.flatten(1)).reshape(index.shape)
+        along, across = ((weight.unsqueeze(3) * nodes).sum(2) for weight in (at_x.weight, at_x.slope))
         wall_x, push_x = self.x.wall(x, self.stiffness[0])
         wall_y, push_y = self.y.wall(y, self.stiffness[1])
         return Potential(
-            (along * weight_y).sum(2) + wall_x + wall_y,
-            (across * weight_y).sum(2) + push_x,
-            (along * slope_y).sum(2) + push_y,
+            (along * at_y.weight).sum(2) + wall_x + wall_y,
+            (across * at_y.weight).sum(2) + push_x,
+            (along * at_y.slope).sum(2) + push_y,
         )
 
     def potential_on_grid(self, felt: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """U at every pair of x[M, columns] and y[M, rows] on maps `felt`, [M, columns, rows]."""
-        weight_x, weight_y = self.x.basis(x)[0], self.y.basis(y)[0]
+        weight_x, weight_y = self.x.stencil(x).dense(self.x.count), self.y.stencil(y).dense(self.y.count)
         walls = self.x.wall(x, self.stiffness[0])[0].unsqueeze(2) + self.y.wall(y, self.stiffness[1])[0].unsqueeze(1)
         return weight_x @ felt @ weight_y.mT + walls
 
@@ -157,8 +168,3 @@ def spline(distance: Tensor) -> tuple[Tensor, Tensor]:
     outer2, inner2 = outer * outer, inner * inner
     value = (outer2 * outer - 4 * inner2 * inner) / 6
     return value, torch.sign(distance) * (2 * inner2 - outer2 / 2)
-
-
-def _rows(values: Tensor, index: Tensor) -> Tensor:
-    """values[M, index[M, N], other] -> [M, N, other]."""
-    return values.gather(1, index.unsqueeze(2).expand(-1, -1, values.shape[2]))

@@ -30,7 +30,7 @@ from entroscape.sampling.integrators import Evaluation, Phase, Thermostat
 from entroscape.sampling.schedule import STRENGTH, Schedule
 from entroscape.sampling.workers import Workers
 
-REFRESH = 5  # steps after which walkers feel what they have deposited meanwhile: the whole map is made anew for it
+REFRESH = 5  # steps of a round after which walkers feel what they have deposited meanwhile: the whole map changes
 BLOCKS = 8  # parts of the production stage whose histograms are kept apart, to see the map converge
 HOT = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; 100 parameters never reach 2 by chance
 WARM = 8.0  # standard deviations above 1 kT at which exploring gives a walker new velocities, its window a shorter step
@@ -90,7 +90,7 @@ class State:
     velocity: Tensor  # [W, P]
     coordinates: Tensor  # float64[3, W]: x, y and true accuracy
     entropy: Tensor  # float64[M, columns, rows]
-    felt: Tensor  # float64[M, X, Y], the map as walkers feel it, with margins
+    felt: Tensor  # float64[M, columns, rows], the map as walkers feel it
     height: Tensor  # float64[M, 1, 1], of a deposit
     visits: Tensor  # float64[M, columns, rows] since the stage began
     blocks: Tensor  # float64[BLOCKS, M, K, columns, rows], weighted visits, production only
@@ -183,8 +183,7 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
         velocity=torch.randn(theta.shape, generator=noise, dtype=theta.dtype, device=device),
         coordinates=double(3, len(theta)),
         entropy=problem.map.zeros(),
-        # as a checkpoint gives it back: another order in memory is another order of sums
-        felt=problem.map.felt(problem.map.zeros()).contiguous(),
+        felt=problem.map.felt(problem.map.zeros()),
         height=double(windows, 1, 1),
         visits=double(windows, *cells),
         blocks=double(BLOCKS, windows, walkers, *cells),
@@ -211,7 +210,6 @@ def step(problem: Problem, state: State, workers: Workers) -> Info:
     begun = {"explore": 0, "refine": schedule.explore, "production": schedule.explore + schedule.refine}[stage]
     if state.steps == begun:
         _begin_stage(state)
-    state.felt.copy_(problem.map.felt(state.entropy))
     state.height.copy_(_deposit_height(problem, state, stage))
     block = schedule.block(state.steps) if stage == "production" else None
     before = state.acceptance.clone()
@@ -269,7 +267,7 @@ def _round(problem: Problem, state: State, block: int | None, workers: Workers) 
         else:
             _add_visits(problem, state, x, y)
             problem.map.deposit(state.entropy, x, y, state.height)
-            if (number + 1) % REFRESH == 0:
+            if (number + 1) % REFRESH == 0 or number + 1 == settings.steps_per_round:
                 state.felt.copy_(problem.map.felt(state.entropy))
                 # the walkers stay, the map has risen: that is no energy that the next step gains
                 energy = problem.map.potential(state.felt, x, y).energy.flatten()
@@ -447,8 +445,7 @@ def _exchange(problem: Problem, state: State) -> None:
         return
     swap = torch.tensor(partner, device=state.theta.device)
     x, y = (_per_window(problem, value) for value in state.coordinates[:2])
-    felt = problem.map.felt(state.entropy)
-    now, then = (problem.map.potential(felt, *place).energy for place in ((x, y), (x[swap], y[swap])))
+    now, then = (problem.map.potential(state.felt, *place).energy for place in ((x, y), (x[swap], y[swap])))
     gain = now - then
     gain = gain + gain[swap]
     uniform = torch.rand(gain.shape, generator=state.generators[0], dtype=gain.dtype, device=gain.device)
@@ -523,8 +520,7 @@ def to_dataset(problem: Problem, state: State) -> xr.Dataset:
     the walkers' disagreement, and in classification accuracy_sum: the visits' weights times their true accuracy.
     """
     settings, grid = problem.settings, problem.grid
-    felt = problem.map.felt(state.entropy)
-    weights = _bin_energies(problem, felt).reshape(-1, grid.columns, grid.rows).cpu().numpy()
+    weights = _bin_energies(problem, state.felt).reshape(-1, grid.columns, grid.rows).cpu().numpy()
     for window, (first, last) in zip(weights, problem.columns, strict=True):
         window[:first] = window[last:] = -np.inf
     rounds = problem.schedule.production
