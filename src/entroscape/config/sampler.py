@@ -210,6 +210,11 @@ class MolecularDynamics(Windowed):
     leapfrog_steps: Count = Field(1, description="gradients per step, hmc only")
     jitter: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="relative spread of the time step, hmc only")
     time_step: TimeStep
+    masses: Literal["unit", "tensor"] = Field(
+        "unit",
+        description="unit: of 1, as published; tensor: each tensor's adapted while exploring to the forces on it, so "
+        "that none keeps the time step of the others short",
+    )
     friction: Positive = Field(description="of the Langevin thermostat, per unit of time; not used by hmc")
     factor: Positive = Field(description="height of the deposit of a visit while exploring")
     deposit_width: Positive = Field(description="standard deviation of the deposit in bins, cut at four of them")

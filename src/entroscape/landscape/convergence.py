@@ -252,7 +252,7 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
 
     within_2_sigma, within_2_sigma_expected: share of bins in which replicas agree, and Student's t for it; drift: rms
     of S(half of the production) - S(all) over what the errors allow; mismatch: largest of the overlaps, likewise;
-    round_trips: fewest of a replica (nan for one window, which has no ends to travel between); error: median error of
+    round_trips: fewest of a replica; error: median error of
     S; spread: median standard deviation of S between single ladders; flatness: smallest of a window.
     """
     z = agreement(landscape)["z"].to_numpy()
@@ -268,7 +268,7 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
         "within_2_sigma_expected": share_expected(agreement_dof(landscape)) if np.isfinite(z).any() else np.nan,
         "drift": float((half["rms"] / half["expected"]).iloc[0]) if len(half) else np.nan,
         "mismatch": float((table["rms_in_errors"] / table["expected"].fillna(1.0)).max()),
-        "round_trips": float(trips.min()) if landscape.sizes["window"] > 1 else np.nan,
+        "round_trips": float(trips.min()),
         "error": median,
         "spread": median * float(np.sqrt(landscape.sizes["unit"])),
         "flatness": float(landscape["flatness"].min()) if "flatness" in landscape else np.nan,

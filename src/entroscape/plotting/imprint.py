@@ -39,6 +39,7 @@ def make_imprint(
     """
     landscapes = list(landscapes)
     parts = [f"{scale} scale", *dict.fromkeys(sampling_line(landscape) for landscape in landscapes)]
+    parts += [cost_line(landscape) for landscape in landscapes if len(landscapes) == 1 and "seconds" in landscape.attrs]
     if runs is not None:
         fewest, most = runs if isinstance(runs, tuple) else (runs, runs)
         parts.append(
@@ -78,6 +79,13 @@ def sampling_line(landscape: xr.Dataset) -> str:
     moves = landscape.attrs.get("moves")
     what = "steps" if "integrator" in procedure else "moves"
     return line if moves is None else f"{line}, {power_of_ten(moves)} {what} per walker"
+
+
+def cost_line(landscape: xr.Dataset) -> str:
+    """What sampling a landscape took: updates of a walker per second, and the memory of a job if that is known."""
+    speed = f"{power_of_ten(landscape.attrs['updates'] / landscape.attrs['seconds'])} walker updates/s"
+    memory = landscape.attrs.get("peak_memory_mb")
+    return speed if memory is None else f"{speed}, {memory / 1000:.1f} GB per job"
 
 
 def power_of_ten(number: float) -> str:

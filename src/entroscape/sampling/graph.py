@@ -14,13 +14,14 @@ class Launcher:
 
     def __init__(self) -> None:
         self._graphs: dict[Hashable, torch.cuda.CUDAGraph | None] = {}
+        self._functions: dict[Hashable, Callable[[], None]] = {}  # they keep alive what graphs work on
 
     def __call__(self, key: Hashable, function: Callable[[], None], generators: Sequence[torch.Generator]) -> None:
         """Call the function, or replay what it did; `generators` are all that it draws from."""
         if generators[0].device.type != "cuda":
             function()
         elif key not in self._graphs:  # the first call sets up libraries, which cannot be captured
-            self._graphs[key] = None
+            self._graphs[key], self._functions[key] = None, function
             aside = torch.cuda.Stream()
             aside.wait_stream(torch.cuda.current_stream())  # what the function reads may still be being written
             with torch.cuda.stream(aside):

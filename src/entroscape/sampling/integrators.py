@@ -1,4 +1,7 @@
-"""Time steps of walkers in a potential U(theta) inside a box; units with kT = 1 and unit masses.
+"""Time steps of walkers in a potential U(theta) inside a box; units with kT = 1.
+
+A step[W, P] that differs between parameters is a mass for each of them, (step / common step)^-2, with velocities in
+units of their thermal spread.
 
 Each integrator advances a `Phase` by one step per call and reports the energy that its deterministic part has gained:
 zero for an exact step, and what a Metropolis test would judge. No operation waits for the host.
@@ -62,7 +65,7 @@ def reflect(theta: Tensor, velocity: Tensor, half_width: Tensor) -> tuple[Tensor
 
 
 def first_order(phase: Phase, step: Tensor, half_width: Tensor, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
-    """Kick, friction and noise, then drift: symplectic Euler, as published (arXiv:2503.13145). step[W, 1]."""
+    """Kick, friction and noise, then drift: symplectic Euler, as published (arXiv:2503.13145). step[W, P]."""
     kicked = phase.velocity + step * phase.at.force
     noise = (2 * thermostat.friction * step).sqrt() * thermostat.noise(kicked)
     velocity = kicked - step * thermostat.friction * phase.velocity + noise
@@ -73,7 +76,7 @@ def first_order(phase: Phase, step: Tensor, half_width: Tensor, evaluate: Evalua
 
 
 def baoab(phase: Phase, step: Tensor, half_width: Tensor, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
-    """Half kick, half drift, friction and noise, half drift, half kick. step[W, 1].
+    """Half kick, half drift, friction and noise, half drift, half kick. step[W, P].
 
     Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34: second order, with small errors in averages over
     positions, which are all that a landscape needs.
@@ -100,7 +103,7 @@ def hmc(
     leapfrog_steps: int,
     jitter: float,
 ) -> Moved:
-    """A Hamiltonian trajectory from fresh velocities, kept or dropped by a Metropolis test. step[W, 1].
+    """A Hamiltonian trajectory from fresh velocities, kept or dropped by a Metropolis test. step[W, P].
 
     Duane, Kennedy, Pendleton and Roweth, Phys. Lett. B 195, 216 (1987). It samples exp(-U) whatever the step. Each
     walker's step is spread by +- `jitter`, so that no trajectory has a period of the motion for its length.

@@ -4,9 +4,10 @@ K walkers in each of M windows, all W = M K of them one batch. The walkers of a 
 the force -dS(x, y)/dtheta that drives it to where the map is low, and raises the map where it is. Once the map has
 settled it is frozen and the visits under it are counted (production): they are free of the deposits' width.
 
-Every window has a time step of its own, and exchanges configurations with its neighbours as in `replica_exchange`;
-walker k of every window form ladder k, and ladders are independent in production. All tensors of the state stay where
-they are, so that a round can be captured as a graph on a GPU. The host is waited for once a round, never in a step.
+Every window has a time step (and, if asked for, masses) of its own, and exchanges configurations with its neighbours
+as in `replica_exchange`; walker k of every window form ladder k, and ladders are independent in production. All tensors
+of the state stay where they are, so that a round can be captured as a graph on a GPU. The host is waited for once a
+round, never in a step.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,8 @@ BLOCKS = 8  # parts of the production stage whose histograms are kept apart, to 
 HOT = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; 100 parameters never reach 2 by chance
 WARM = 8.0  # standard deviations above 1 kT at which exploring gives a walker new velocities, its window a shorter step
 RETREAT = 0.7  # how much shorter
-ADAPTATION = 0.05  # largest change of ln(time step) in a round
+ADAPTATION = 0.05  # largest change of ln(time step) in a round, and of ln(mass) / 2
+MEMORY = 20  # rounds over which the force on a tensor is averaged, for its mass
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class State:
     blocks: Tensor  # float64[BLOCKS, M, K, columns, rows], weighted visits, production only
     accuracies: Tensor  # float64[M, K, columns, rows], weighted sum of true accuracies, production only
     time_step: Tensor  # [M]
+    scale: Tensor  # [M, P], of the time step of each parameter: 1 / sqrt(mass)
+    force: Tensor  # float64[M, tensors], mean square force on a parameter lately, while exploring
     acceptance: Tensor  # float64[M], sum over the rounds since the stage began
     temperature: Tensor  # float64[M, tensors], kinetic temperature, sum over the same rounds
     labels: Tensor  # int64[M, K] which configuration a walker holds
@@ -189,6 +193,8 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
         blocks=double(BLOCKS, windows, walkers, *cells),
         accuracies=double(windows, walkers, *cells),
         time_step=torch.full((windows,), settings.time_step.initial, dtype=theta.dtype, device=device),
+        scale=torch.ones(windows, problem.parameters, dtype=theta.dtype, device=device),
+        force=double(windows, len(problem.layout.names)),
         acceptance=double(windows),
         temperature=double(windows, len(problem.layout.names)),
         labels=torch.arange(windows * walkers, device=device).reshape(windows, walkers),
@@ -213,12 +219,14 @@ def step(problem: Problem, state: State, workers: Workers) -> Info:
     state.height.copy_(_deposit_height(problem, state, stage))
     block = schedule.block(state.steps) if stage == "production" else None
     before = state.acceptance.clone()
-    problem.launch((stage, block), lambda: _round(problem, state, block, workers), state.generators)
+    problem.launch((id(state), stage, block), lambda: _round(problem, state, block, workers), state.generators)
     if stage == "production":
         _count_round_trips(problem, state)
     if stage == "explore" and problem.settings.time_step.acceptance is not None:
         _adapt(problem, state, state.acceptance - before)
         _calm(problem, state)
+    if stage == "explore" and problem.settings.masses == "tensor":
+        _adapt_masses(problem, state)
     _check(problem, state)  # before walkers change places, so that it names the right one and its step
     _exchange(problem, state)
     state.steps += 1
@@ -256,7 +264,7 @@ def _round(problem: Problem, state: State, block: int | None, workers: Workers) 
     evaluate = partial(_evaluate, problem, workers, state.felt)
     advance = _integrator(problem, state)
     phase = Phase(state.theta, state.velocity, evaluate(state.theta))
-    time_step = state.time_step.repeat_interleave(settings.walkers).unsqueeze(1)
+    time_step = (state.time_step.unsqueeze(1) * state.scale).repeat_interleave(settings.walkers, dim=0)
     weights = _bin_energies(problem, state.felt) if block is not None else None
     for number in range(settings.steps_per_round):
         phase, _, accepted = advance(phase, time_step, problem.half_width, evaluate)
@@ -275,7 +283,8 @@ def _round(problem: Problem, state: State, block: int | None, workers: Workers) 
     state.theta.copy_(phase.theta)
     state.velocity.copy_(phase.velocity)
     state.coordinates.copy_(torch.stack(phase.at[:3]))
-    state.temperature += _temperatures(problem, phase.velocity)
+    state.temperature += _mean_squares(problem, phase.velocity)
+    state.force.lerp_(_mean_squares(problem, phase.at.force), 1 / MEMORY)
 
 
 def _integrator(problem: Problem, state: State) -> Callable[..., integrators.Moved]:
@@ -356,9 +365,9 @@ def _bin_energies(problem: Problem, felt: Tensor) -> Tensor:
     return problem.map.potential_on_grid(felt, x, y).flatten(1)
 
 
-def _temperatures(problem: Problem, velocity: Tensor) -> Tensor:
-    """Kinetic temperature of each tensor in each window, float64[M, tensors]: mean square velocity, in kT."""
-    parts = torch.split(velocity.square(), list(problem.layout.counts), dim=1)
+def _mean_squares(problem: Problem, values: Tensor) -> Tensor:
+    """Mean square in each tensor of each window, float64[M, tensors], of values[W, P]; kT if they are velocities."""
+    parts = torch.split(values.square(), list(problem.layout.counts), dim=1)
     means = torch.stack([part.mean(1, dtype=torch.float64) for part in parts], dim=1)
     return means.unflatten(0, (-1, problem.settings.walkers)).mean(1)
 
@@ -401,6 +410,21 @@ def _adapt(problem: Problem, state: State, acceptance: Tensor) -> None:
     # in terms of the rejected share, which goes as a power of the step
     error = ((1 - acceptance).clamp(min=1e-6) / (1 - target)).log()
     state.time_step *= (-ADAPTATION * error.clamp(-1, 1)).exp().to(state.time_step.dtype)
+
+
+def _adapt_masses(problem: Problem, state: State) -> None:
+    """Change the masses towards what lets all tensors of a window move alike.
+
+    At equilibrium the mean square force is kT times the mean curvature, so 1 / sqrt(it) is how far a parameter can go
+    in a step. Where forces are weak the box is what limits it. The geometric mean of all masses stays 1.
+    """
+    counts = torch.tensor(problem.layout.counts, dtype=torch.float64, device=state.force.device)
+    widths = torch.stack([part.double().mean() for part in problem.half_width.split(list(problem.layout.counts))])
+    wanted = -(state.force + widths**-2).log() / 2
+    wanted = wanted - (wanted * counts).sum(1, keepdim=True) / counts.sum()
+    owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts.long())
+    change = wanted[:, owner] - state.scale.log()
+    state.scale *= change.clamp(-ADAPTATION, ADAPTATION).exp().to(state.scale.dtype)
 
 
 def _calm(problem: Problem, state: State) -> None:
@@ -516,14 +540,15 @@ def _inside(
 def to_dataset(problem: Problem, state: State) -> xr.Dataset:
     """What a finished run leaves behind: weighted histograms of production and the potential they were drawn under.
 
-    As `replica_exchange.to_dataset`, with the time step of each window, the kinetic temperature of each tensor in it,
-    the walkers' disagreement, and in classification accuracy_sum: the visits' weights times their true accuracy.
+    As `replica_exchange.to_dataset`, with the time step of each window, mass and kinetic temperature of each tensor in
+    it, the walkers' disagreement, and in classification accuracy_sum: the visits' weights times their true accuracy.
     """
     settings, grid = problem.settings, problem.grid
     weights = _bin_energies(problem, state.felt).reshape(-1, grid.columns, grid.rows).cpu().numpy()
     for window, (first, last) in zip(weights, problem.columns, strict=True):
         window[:first] = window[last:] = -np.inf
-    rounds = problem.schedule.production
+    rounds, counts = problem.schedule.production, list(problem.layout.counts)
+    masses = np.stack([part.mean(1).cpu().numpy() for part in state.scale.double().pow(-2).split(counts, dim=1)], 1)
     attempted, accepted = state.exchanges.cpu().numpy().T
     cells = ("window", "walker", *grid.dimensions)
     variables = {
@@ -531,6 +556,7 @@ def to_dataset(problem: Problem, state: State) -> xr.Dataset:
         "weight_entropy": (("window", *grid.dimensions), weights),
         "window_edges": (("window", "edge"), np.array(settings.windows, dtype=float)),
         "time_step": ("window", state.time_step.double().cpu().numpy()),
+        "mass": (("window", "tensor"), masses),
         "acceptance": ("window", state.acceptance.cpu().numpy() / rounds),
         "kinetic_temperature": (("window", "tensor"), state.temperature.cpu().numpy() / rounds),
         "disagreement": ("window", between_walkers(state.blocks.sum(dim=(0, 4))).cpu().numpy()),
