@@ -29,7 +29,8 @@ class Target(NamedTuple):
     starts: np.ndarray  # [states, P]
 
     def problem(self, settings: MolecularDynamics) -> molecular_dynamics.Problem:
-        layout = ParameterLayout(("theta",), ((len(self.half_width),),))
+        names = tuple(f"theta.{number}" for number in range(len(self.half_width)))
+        layout = ParameterLayout(names, ((1,),) * len(names))  # a mass for each
 
         def observe(theta: Tensor) -> Coordinates:
             x, y = self.coordinates(theta)

@@ -139,6 +139,8 @@ SURFACE_RUNS = {
     "baoab": dict(time_step=fixed(0.03), windows=[(0.0, 1.0), (-0.4, 0.4)], walkers=128),
     "first order": dict(integrator="first_order", time_step=fixed(0.03)),
     "hmc": dict(explore=200, refine=200, production=600, **trajectories(4, 0.2)),
+    "baoab, masses": dict(masses="tensor", explore=800),
+    "hmc, masses": dict(masses="tensor", explore=800, refine=200, production=600, **trajectories(4, 0.2)),
 }
 
 
@@ -148,7 +150,11 @@ def test_an_uneven_target_within_errors(exact, run):
     starts = np.random.default_rng(0).uniform(-HALF_WIDTHS, HALF_WIDTHS, (2000, 3))
     target = Target(lambda t: surface(*t.unbind(1), torch), torch.as_tensor(HALF_WIDTHS), SURFACE_GRID, starts)
     settings = dynamics_settings(confinement=dict(x=30.0, y=30.0), **usual | SURFACE_RUNS[run])
-    assert_within_errors(landscape_of(target, settings, "surface", run), exact)
+    landscape = landscape_of(target, settings, "surface", run)
+    assert_within_errors(landscape, exact)
+    if "masses" in run:
+        print(f"masses {landscape['mass'].values.round(2)}")
+        assert (landscape["mass"].max("tensor") > 1.3 * landscape["mass"].min("tensor")).all()
 
 
 SPIRALS = SpiralData(

@@ -13,6 +13,7 @@ from entroscape.sampling.integrators import Evaluation
 from entroscape.sampling.molecular_dynamics import (
     BLOCKS,
     _adapt,
+    _adapt_masses,
     _bin_energies,
     _calm,
     _count,
@@ -363,6 +364,30 @@ def test_adaptation_ends_near_the_wanted_acceptance():
     assert float(last.acceptance[0]) == pytest.approx(0.8, abs=0.07)
 
 
+def test_masses_even_out_how_far_the_forces_let_tensors_move():
+    problem, state = start(TWO, masses="tensor", time_step=dict(initial=0.05, acceptance=None))
+    state.force[:] = torch.tensor([[400.0, 1.0], [0.0, 0.0]])
+    for _ in range(200):
+        _adapt_masses(problem, state)
+    first, widths = problem.layout.counts[0], [part.mean() for part in HALF_WIDTH.split(problem.layout.counts)]
+    ratio = state.scale[:, first:].mean(1) / state.scale[:, :first].mean(1)
+    free = [(400 + widths[0] ** -2) / (1 + widths[1] ** -2), (widths[1] / widths[0]) ** 2]
+    torch.testing.assert_close(ratio**2, torch.stack(free), rtol=1e-6, atol=0)
+    torch.testing.assert_close(state.scale.log().sum(1), torch.zeros(2).double(), rtol=0, atol=1e-9)
+
+
+def test_masses_change_while_exploring_only_and_not_at_all_unless_asked_for():
+    problem, state = start(TWO, masses="tensor")
+    advance(problem, state, ROUNDS)
+    explored = state.scale.clone()
+    assert (explored - 1).abs().max() > 0.02 and (explored[:, 0] != explored[:, -1]).all()
+    advance(problem, state)
+    torch.testing.assert_close(state.scale, explored, rtol=0, atol=0)
+    problem, state = start(TWO)
+    advance(problem, state)
+    assert (state.scale == 1).all() and (state.force > 0).all()
+
+
 def test_a_hot_walker_is_given_thermal_velocities_and_its_window_a_shorter_step():
     problem, state = start(TWO, walkers=3)
     state.velocity[:] = 1.0
@@ -399,7 +424,7 @@ def test_single_precision_is_kept_in_parameters_and_double_in_the_map():
     problem, state = start(TWO, precision="float32")
     advance(problem, state)
     single = {name for name, value in tensors(state).items() if value.dtype == torch.float32}
-    assert single == {"theta", "velocity", "time_step"}
+    assert single == {"theta", "velocity", "time_step", "scale"}
     assert state.entropy.dtype == state.blocks.dtype == torch.float64
 
 
@@ -413,6 +438,7 @@ def test_dataset_of_a_finished_run():
         "weight_entropy": ("window", x, y),
         "window_edges": ("window", "edge"),
         "time_step": ("window",),
+        "mass": ("window", "tensor"),
         "acceptance": ("window",),
         "kinetic_temperature": ("window", "tensor"),
         "disagreement": ("window",),

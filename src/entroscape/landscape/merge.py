@@ -14,6 +14,7 @@ from entroscape.landscape.reweight import combine
 REPORTS = (
     "sigma",
     "time_step",
+    "mass",
     "kinetic_temperature",
     "acceptance",
     "flatness",
