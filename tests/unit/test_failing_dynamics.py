@@ -1,5 +1,6 @@
 """Molecular dynamics that goes wrong: what the user is told, and that nothing on disk is lost."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,22 @@ def test_a_huge_configured_step_is_found_out_at_once(inputs, tmp_path):
         SamplingError, inputs, tmp_path, sample_settings(time_step=dict(initial=50.0, acceptance=None), factor=1.0)
     )
     assert "runs away: kinetic temperature" in sentence and "steps of 50; lower time_step.initial" in sentence
+
+
+def test_a_window_without_a_visit_in_a_stage_is_named_when_the_stage_ends():
+    problem, state = start([(-0.25, 1.0), (-1.0, 0.5)], time_step=dict(initial=1e-6, acceptance=None))
+
+    def beyond(theta):  # the second window's walkers are above it, and too slow to come back
+        at = observe(theta)
+        return at._replace(x=torch.cat([at.x[:4], at.x[4:] + 2]))
+
+    advance(problem, state, 7)
+    problem = dataclasses.replace(problem, observe=beyond)
+    state.visits.zero_()
+    with pytest.raises(SamplingError) as caught:
+        advance(problem, state, 2)
+    assert "no walker was inside the window ln L in [-1, 0.5] at any step of the stage explore" in str(caught.value)
+    assert state.steps == 8
 
 
 def test_a_checkpoint_keeps_every_field_and_goes_on_as_the_original(tmp_path):

@@ -208,14 +208,14 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
 def step(problem: Problem, state: State, workers: Workers) -> Info:
     """One round: steps of all walkers, shared among the workers, then exchanges between neighbouring windows.
 
-    Raises SamplingError when a walker's coordinates are not finite any more or its velocity has run away; the state
-    of the round before is what a checkpoint then still holds.
+    Raises SamplingError when a walker's coordinates are not finite any more or its velocity has run away, or when a
+    stage ends without a visit to some window; the state of a round before is what a checkpoint then still holds.
     """
     schedule = problem.schedule
     stage = schedule.stage(state.steps)
     begun = {"explore": 0, "refine": schedule.explore, "production": schedule.explore + schedule.refine}[stage]
     if state.steps == begun:
-        _begin_stage(state)
+        _begin_stage(problem, state)
     state.height.copy_(_deposit_height(problem, state, stage))
     block = schedule.block(state.steps) if stage == "production" else None
     before = state.acceptance.clone()
@@ -230,6 +230,8 @@ def step(problem: Problem, state: State, workers: Workers) -> Info:
     _check(problem, state)  # before walkers change places, so that it names the right one and its step
     _exchange(problem, state)
     state.steps += 1
+    if state.steps in (schedule.explore, schedule.explore + schedule.refine, schedule.rounds):
+        _check_visits(problem, state, stage)
     return Info(stage, state, problem, state.steps - begun)
 
 
@@ -253,7 +255,8 @@ def between_walkers(counts: Tensor) -> Tensor:
     return mean.var(1) / within.mean(1).clamp(min=1e-300)
 
 
-def _begin_stage(state: State) -> None:
+def _begin_stage(problem: Problem, state: State) -> None:
+    state.felt.copy_(problem.map.felt(state.entropy))
     for sums in (state.visits, state.acceptance, state.temperature, state.exchanges):
         sums.zero_()
 
@@ -506,6 +509,17 @@ def _check(problem: Problem, state: State) -> None:
         f"{where} runs away: kinetic temperature {float(heat[w]):.3g} kT after {steps} steps of "
         f"{float(state.time_step[window]):.3g}; lower time_step.initial, or factor, in the sampler's section"
     )
+
+
+def _check_visits(problem: Problem, state: State, stage: str) -> None:
+    """Stop at the end of a stage in which no walker was inside its window: there is nothing to learn from it."""
+    visits = state.blocks.sum(dim=(0, 2, 3, 4)) if stage == "production" else state.visits.sum(dim=(1, 2))
+    for (lower, upper), found in zip(problem.settings.windows, visits.tolist(), strict=True):
+        if not found > 0:
+            raise SamplingError(
+                f"no walker was inside the window ln L in [{lower:g}, {upper:g}] at any step of the stage {stage}: "
+                "make confinement.x or factor larger, steps.explore longer, or the window lower or wider"
+            )
 
 
 def _choose_starts(problem: Problem, starts: Tensor, choose: np.random.Generator) -> Tensor:
