@@ -24,7 +24,7 @@ Scale = Annotated[str, typer.Option(help="name of a file in config/scales")]
 ConfigDir = Annotated[Path, typer.Option(help="folder of the configuration")]
 File = Annotated[Path, typer.Option(dir_okay=False)]
 Files = Annotated[list[Path], typer.Option(dir_okay=False)]
-Threads = Annotated[int, typer.Option(min=1, help="threads to use; the result does not depend on it")]
+Threads = Annotated[int, typer.Option(min=1, help="threads to use; they change the rounding of molecular dynamics")]
 CONFIG = Path("config")
 SOURCES = Path("results/data")
 

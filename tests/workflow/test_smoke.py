@@ -116,7 +116,7 @@ def test_second_run_does_nothing(project):
         (
             "src/entroscape/sampling/molecular_dynamics.py",
             {"measure_step_size", "sample_landscape", *EVERY} - {"ea1"},
-            30,
+            26,
         ),
         ("src/entroscape/models/residual.py", {"ea3", *NETWORK}, 2),
         ("src/entroscape/data/sentences.py", {"prepare_data", "ea4", *NETWORK}, 6),

@@ -34,7 +34,7 @@ def drive(
     state
         Its field `steps` counts the steps done; changed in place, and final when the iteration ends.
     threads
-        Threads that `step` may use; the result does not depend on it.
+        Threads that `step` may use; with molecular dynamics their number changes the rounding, and so the walk.
     checkpoint_path, checkpoint_seconds, identity
         Where and how often the state is saved, and what the file is stamped with. It is also saved on SIGTERM.
 

@@ -37,8 +37,9 @@ def run(
 ) -> None:
     """Sample, going on from `checkpoint_path` if it is there, and write what the run leaves behind to `output`.
 
-    `device`: cpu, cuda or auto. Neither interruptions nor, on a CPU, `threads` change the result. The checkpoint is
-    deleted at the end.
+    `device`: cpu, cuda or auto. Interruptions do not change the result on a CPU. Neither does the number of `threads`,
+    except that molecular dynamics rounds otherwise when walkers are shared differently. The checkpoint is deleted at
+    the end.
     """
     torch.set_num_threads(1)  # threads share the walkers, not the tensors
     device = _device(device, settings)
