@@ -63,6 +63,12 @@ def _row(values, r, channels, weight, bias, relu, out, spare):
 
 
 @_njit
+def _pixels(row, place, left, right):
+    """The pixel[N] at a place of a row, between its neighbours; in place of one that there is not, itself."""
+    return row[place - 1 if left else place], row[place], row[place + 1 if right else place]
+
+
+@_njit
 def _row_gradient(values, r, channels, gradient, weight, bias):
     """Add to weight[O, C, 3, 3] and bias[O] what a row's gradient[O * X, N] gives; values[0] is zero."""
     columns, outputs, images, zero = values.shape[1] // channels, len(bias), values.shape[2], values[0, 0, 0]
@@ -70,30 +76,38 @@ def _row_gradient(values, r, channels, gradient, weight, bias):
         p = min(o + 1, outputs - 1)
         for x in range(columns):
             first, second = gradient[o * columns + x], gradient[p * columns + x]
-            left, right = max(x - 1, 0), min(x + 1, columns - 1)
-            f0 = s0 = zero
+            f = s = zero
             for n in range(images):
-                f0 += first[n]
-                s0 += second[n]
-            bias[o] += f0
+                f += first[n]
+                s += second[n]
+            bias[o] += f
             if p > o:
-                bias[p] += s0
+                bias[p] += s
+            left, right = x > 0, x < columns - 1
             for c in range(channels):
-                for i in range(3):
-                    row = values[r + i]
-                    before, here, after = row[c * columns + left], row[c * columns + x], row[c * columns + right]
-                    f0 = f1 = f2 = s0 = s1 = s2 = zero
-                    for n in range(images):
-                        a, b, d = before[n], here[n], after[n]
-                        f0 += first[n] * a
-                        f1 += first[n] * b
-                        f2 += first[n] * d
-                        s0 += second[n] * a
-                        s1 += second[n] * b
-                        s2 += second[n] * d
-                    _add(weight[o, c, i], f0, f1, f2, x > left, x < right)
-                    if p > o:
-                        _add(weight[p, c, i], s0, s1, s2, x > left, x < right)
+                place = c * columns + x
+                u0, u1, u2 = _pixels(values[r], place, left, right)
+                m0, m1, m2 = _pixels(values[r + 1], place, left, right)
+                l0, l1, l2 = _pixels(values[r + 2], place, left, right)
+                fu0 = fu1 = fu2 = fm0 = fm1 = fm2 = fl0 = fl1 = fl2 = zero
+                su0 = su1 = su2 = sm0 = sm1 = sm2 = sl0 = sl1 = sl2 = zero
+                # all nine pixels in one loop, rows u, m, l, columns 0, 1, 2: sums stay in registers
+                for n in range(images):
+                    f, s = first[n], second[n]
+                    a, b, d, e, g, h, i, j, k = u0[n], u1[n], u2[n], m0[n], m1[n], m2[n], l0[n], l1[n], l2[n]
+                    fu0, fu1, fu2 = fu0 + f * a, fu1 + f * b, fu2 + f * d
+                    fm0, fm1, fm2 = fm0 + f * e, fm1 + f * g, fm2 + f * h
+                    fl0, fl1, fl2 = fl0 + f * i, fl1 + f * j, fl2 + f * k
+                    su0, su1, su2 = su0 + s * a, su1 + s * b, su2 + s * d
+                    sm0, sm1, sm2 = sm0 + s * e, sm1 + s * g, sm2 + s * h
+                    sl0, sl1, sl2 = sl0 + s * i, sl1 + s * j, sl2 + s * k
+                _add(weight[o, c, 0], fu0, fu1, fu2, left, right)
+                _add(weight[o, c, 1], fm0, fm1, fm2, left, right)
+                _add(weight[o, c, 2], fl0, fl1, fl2, left, right)
+                if p > o:
+                    _add(weight[p, c, 0], su0, su1, su2, left, right)
+                    _add(weight[p, c, 1], sm0, sm1, sm2, left, right)
+                    _add(weight[p, c, 2], sl0, sl1, sl2, left, right)
 
 
 @_njit

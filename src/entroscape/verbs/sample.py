@@ -14,6 +14,7 @@ from entroscape.data.dataset import TaskData
 from entroscape.digest import code_digest
 from entroscape.errors import ConfigError, FileError
 from entroscape.files import read_bytes, read_dataset, write_dataset
+from entroscape.memory import keep_freed
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import generator
@@ -41,6 +42,7 @@ def run(
     except that molecular dynamics rounds otherwise when walkers are shared differently. The checkpoint is deleted at
     the end.
     """
+    keep_freed()
     torch.set_num_threads(1)  # threads share the walkers, not the tensors
     device = _device(device, settings)
     modules = sampler_modules(settings.procedure.procedure, settings.network.kind)
