@@ -174,7 +174,7 @@ WRONG_VALUES = [
     (
         "data.kind",
         "spiral",
-        '= "spiral" is not allowed; it must be "digits", "house_prices", "image_pair", "sentences" or "spirals"',
+        '= "spiral" is not allowed; it must be "digits", "house_prices", "image_pair", "modular", "sentences" or "spirals"',
     ),
     ("data.radius_max", 0.5, "= 0.5 is not allowed; it must be larger than radius_min = 1"),
     ("data.seed", -1, "= -1 is not allowed; it must be a whole number at least 0"),
@@ -252,7 +252,7 @@ def test_unknown_key_lists_the_known_ones(config, key, text):
     [
         ("model.depth", "it must be a whole number at least 1 (number of hidden layers)"),
         ("sampler.main.windows", "it must be a list with at least 1 of: [a number, a number]"),
-        ("data.kind", 'it must be "digits", "house_prices", "image_pair", "sentences" or "spirals"'),
+        ("data.kind", 'it must be "digits", "house_prices", "image_pair", "modular", "sentences" or "spirals"'),
         ("observables", "it must be a group of keys (ln_train_loss, y)"),
     ],
 )
@@ -324,7 +324,11 @@ def test_scale_cannot_add_what_the_experiment_does_not_say(config):
 @pytest.mark.parametrize(
     ("keys", "value", "text"),
     [
-        (["titel"], "x", "titel is not a known key; known keys are title, watermark, experiments, step_size; did"),
+        (
+            ["titel"],
+            "x",
+            "titel is not a known key; known keys are title, watermark, experiments, step_size, courses; did",
+        ),
         (["title"], DELETE, "title is missing; it must be a text"),
         (["watermark"], 1, "watermark = 1 is not allowed; it must be a text or null"),
         (["experiments"], [], "experiments = [] is not allowed; it must be a group of keys"),

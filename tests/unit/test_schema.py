@@ -16,7 +16,9 @@ CONFIGS = {path.relative_to(ROOT / "config").as_posix(): path for path in (ROOT 
 
 
 def schema_of(name: str) -> dict:
-    kinds = {"experiments": "experiment", "scales": "scale", "claims.yaml": "claims", "step_size.yaml": "step_size"}
+    kinds = {"experiments": "experiment", "scales": "scale"} | {
+        f"{name}.yaml": name for name in ("claims", "courses", "step_size")
+    }
     kind = kinds.get(name.split("/")[0], "run")
     return json.loads((ROOT / f"workflow/schemas/{kind}.schema.json").read_text())
 

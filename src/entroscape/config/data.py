@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from entroscape.config.section import Count, Positive, Section, Seed
+from entroscape.config.section import Count, Positive, Probability, Section, Seed
 from entroscape.config.sources import Download, LocalFile, PackageFile, Source
 
 File = PackageFile | Download | LocalFile
@@ -44,6 +44,38 @@ class SpiralData(Section):
     def _radii_ordered(self) -> Self:
         if self.radius_max <= self.radius_min:
             raise ValueError(f"radius_max must be larger than radius_min = {self.radius_min:g}")
+        return self
+
+
+Operation = Literal["add", "square", "cubic"]
+
+
+class ModularData(Section):
+    """Arithmetic modulo a number: every pair (x, y) is a prompt, some of them to learn from, the others to test."""
+
+    kind: Literal["modular"]
+    operation: Operation = Field(description="add: x + y; square: x^2 + y; cubic: x^3 + x y^2 + y")
+    modulus: Annotated[int, Field(ge=2)]
+    train_fraction: Probability = Field(description="of all pairs, rounded down")
+    seed: Seed = Field(description="seed of the split")
+
+    @property
+    def train_points(self) -> int:
+        """Number of train prompts."""
+        return int(self.train_fraction * self.modulus**2)
+
+    def used(self) -> Self:
+        """The section without what its data do not depend on."""
+        return self
+
+    def files(self) -> list[File]:
+        """The files that the data are made from."""
+        return []
+
+    @model_validator(mode="after")
+    def _both_parts(self) -> Self:
+        if self.train_points < 1:
+            raise ValueError(f"train_fraction must leave at least one of the {self.modulus**2} pairs to learn from")
         return self
 
 
@@ -220,7 +252,7 @@ class Sentences(FileData):
         return self
 
 
-Data = Annotated[SpiralData | HousePrices | Digits | ImagePair | Sentences, Field(discriminator="kind")]
+Data = Annotated[SpiralData | ModularData | HousePrices | Digits | ImagePair | Sentences, Field(discriminator="kind")]
 
 
 def _files_in(section: Section) -> Iterator[File]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from entroscape.config.courses import Courses
 from entroscape.config.schema import Claims, Experiment, Run, Scale
 from entroscape.config.step_size import StepSizeStudy
 from entroscape.files import write_text
@@ -23,6 +24,7 @@ def schemas() -> dict[str, str]:
     """File name -> JSON text of each schema."""
     documents = {
         "claims": _schema(Claims),
+        "courses": _schema(Courses),
         "experiment": _schema(Experiment),
         "run": _schema(Run),
         "scale": _scale_schema(),
@@ -43,11 +45,12 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _scale_schema() -> dict[str, Any]:
-    """A scale holds partial experiments and a partial study: their schemas with nothing required."""
+    """A scale holds partial experiments, courses and a partial study: their schemas with nothing required."""
     schema = _schema(Scale)
-    parts = {model.__name__: _optional(model.model_json_schema()) for model in (Experiment, StepSizeStudy)}
+    parts = {model.__name__: _optional(model.model_json_schema()) for model in (Experiment, Courses, StepSizeStudy)}
     definitions = {name: one for part in parts.values() for name, one in part.pop("$defs").items()}
     schema["properties"]["experiments"]["additionalProperties"] = {"$ref": "#/$defs/Experiment"}
+    schema["properties"]["courses"] = {"$ref": "#/$defs/Courses"}
     schema["properties"]["step_size"] = {"$ref": "#/$defs/StepSizeStudy"}
     return {**schema, "$defs": {**definitions, **parts}}
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from entroscape.config.courses import Courses
 from entroscape.config.document import names_in, read_document
 from entroscape.config.explain import Key, Mistake, look_up, mistakes, nearest, not_allowed, unknown
 from entroscape.config.schema import Claims, Experiment, Run, Scale
@@ -60,6 +61,13 @@ def load_step_size(scale: str, config_dir: Path = CONFIG_DIR) -> StepSizeStudy:
     override = load_scale(scale, config_dir).step_size
     source = config_dir / "scales" / f"{scale}.yaml"
     return _scaled(StepSizeStudy, config_dir / "step_size.yaml", override, source, ("step_size",))
+
+
+def load_courses(scale: str, config_dir: Path = CONFIG_DIR) -> Courses:
+    """config/courses.yaml with what `scale` says of it merged over; raises ConfigError."""
+    override = load_scale(scale, config_dir).courses
+    source = config_dir / "scales" / f"{scale}.yaml"
+    return _scaled(Courses, config_dir / "courses.yaml", override, source, ("courses",))
 
 
 def load_claims(config_dir: Path = CONFIG_DIR) -> Claims:

@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from entroscape.config.section import Count, Positive, Section
 
-BoxRule = Literal["width", "first_dimension", "fan_out"]
-Start = Literal["torch", "xavier", "normal"]
+BoxRule = Literal["width", "first_dimension", "fan_in", "fan_out"]
+Start = Literal["torch", "xavier", "normal", "nanda"]
 
 
 class _Model(Section):
@@ -17,12 +17,14 @@ class _Model(Section):
     reference_width: Count = Field(description="the width whose landscape is drawn, one of `widths`")
     box_rule: BoxRule = Field(
         description="parameters are confined to +- box_factor / sqrt(n): n is the width, the first dimension of the"
-        " parameter's tensor, or its fan out, elements / second dimension (a bias's length, for both)"
+        " parameter's tensor, its fan in, elements / first dimension (for a bias, of the weight before it), or its fan"
+        " out, elements / second dimension (a bias's length)"
     )
     box_factor: Positive = Field(description="size of the box, see box_rule")
     start: Start = Field(
         description="where training starts: as torch's own layers do, xavier (uniform, biases zero), or normal"
-        " (linear layers with deviation 0.01 and biases zero, convolutions as torch's)"
+        " (linear layers with deviation 0.01 and biases zero, convolutions as torch's); nanda: as Nanda et al."
+        " (arXiv:2301.05217) start a transformer, which starts in no other way"
     )
 
     @model_validator(mode="after")
@@ -62,4 +64,23 @@ class ResidualModel(_Model):
     )
 
 
-Model = Annotated[MLPModel | CNNModel | ResidualModel, Field(discriminator="kind")]
+class TransformerModel(_Model):
+    """One-layer causal transformer without normalisations (arXiv:2505.11411, appendix A.1) that reads two tokens."""
+
+    kind: Literal["transformer"]
+    widths: Annotated[list[Count], Field(min_length=1)] = Field(
+        description="width of the residual stream, d_model, one variant each; a multiple of `heads`"
+    )
+    heads: Count = Field(description="attention heads, each of width d_model / heads")
+    mlp_ratio: Count = Field(description="neurons of the hidden layer / d_model")
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if any(width % self.heads for width in self.widths):
+            raise ValueError(f"widths must be multiples of heads = {self.heads}")
+        if self.start != "nanda":
+            raise ValueError("start must be nanda for a transformer")
+        return self
+
+
+Model = Annotated[MLPModel | CNNModel | ResidualModel | TransformerModel, Field(discriminator="kind")]

@@ -102,6 +102,7 @@ class Scale(Section):
     watermark: str | None = Field(None, description="written across every figure of this scale")
     experiments: dict[str, dict]
     step_size: dict = Field({}, description="part of config/step_size.yaml, merged over it")
+    courses: dict = Field({}, description="part of config/courses.yaml, merged over it")
 
 
 class Run(Section):

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from entroscape.config.data import Data, ImagePair
 from entroscape.config.explain import mistakes, nearest
 from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
-from entroscape.config.model import BoxRule, MLPModel, Model, Start
+from entroscape.config.model import BoxRule, MLPModel, Model, Start, TransformerModel
 from entroscape.config.sampler import Cycles, MolecularDynamics, Observables, ReplicaExchange
 from entroscape.config.schema import Analysis, Claim, Experiment
 from entroscape.config.section import Count, Positive, Probability, Section
@@ -27,9 +27,11 @@ Procedure = Annotated[ReplicaExchange | Cycles | MolecularDynamics, Field(discri
 class NetworkSettings(Section):
     """The network of one variant."""
 
-    kind: Literal["mlp", "cnn", "residual"] = "mlp"
+    kind: Literal["mlp", "cnn", "residual", "transformer"] = "mlp"
     depth: Count | None = Field(None, description="hidden layers of an mlp; the other kinds have a fixed depth")
     width: Count
+    heads: Count | None = Field(None, description="of a transformer")
+    mlp_ratio: Count | None = Field(None, description="of a transformer")
     box_rule: BoxRule = "width"
     box_factor: Positive
     start: Start = "torch"
@@ -236,6 +238,8 @@ def _network(model: Model, width: int) -> NetworkSettings:
         kind=model.kind,
         depth=model.depth if isinstance(model, MLPModel) else None,
         width=width,
+        heads=model.heads if isinstance(model, TransformerModel) else None,
+        mlp_ratio=model.mlp_ratio if isinstance(model, TransformerModel) else None,
         box_rule=model.box_rule,
         box_factor=model.box_factor,
         start=model.start,

@@ -18,7 +18,7 @@ _REGRESSION = 0  # what the attribute `classes` holds where there are none: netC
 class TaskData:
     """Train and test points of a classification or regression task.
 
-    x_train, x_test: float64[N, D] vectors or float64[N, C, H, W] images.
+    x_train, x_test: float64[N, D] vectors, float64[N, C, H, W] images or int64[N, D] tokens.
     y_train, y_test: int64[N] labels in 0 ... classes - 1, or float64[N] targets where classes is None (regression).
     provenance: what the data are, from which settings and source, under which licence (JSON-able). Its `stand_in` is
     empty, or says what stands in place of the published data, as in "MNIST 4 against 9 in place of CIFAR-10 cats

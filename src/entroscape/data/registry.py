@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from entroscape.config.data import FileData, SpiralData
+from entroscape.config.data import Data, FileData
 from entroscape.data.dataset import TaskData
 from entroscape.data.sources import FOLDER
 
@@ -13,7 +13,7 @@ def data_module(kind: str) -> str:
     return f"entroscape.data.{kind}"
 
 
-def make_data(section: SpiralData | FileData, folder: Path = FOLDER) -> TaskData:
+def make_data(section: Data, folder: Path = FOLDER) -> TaskData:
     """Data of the section's kind, made from files in `folder`; equal sections give equal arrays.
 
     Raises FileError for a file that is missing or not the right one, ConfigError for numbers that do not fit it.

@@ -59,6 +59,7 @@ def box_half_width(rule: BoxRule, factor: float, width: int, layout: ParameterLa
     "width": n is the network's width, for every parameter; arXiv:2503.13145 so confines its spiral task, factor 2.
     "first_dimension": the first dimension of the parameter's tensor, a bias's being its length; house prices and
     sentences, factor 3.
+    "fan_in": elements / first dimension of the tensor, for a bias those of the weight before it; transformers.
     "fan_out": elements / second dimension of the tensor; images, factor 2. Tensors with one dimension are not spoken
     of; here their second dimension counts as 1, so that n is their length.
     """
@@ -66,6 +67,10 @@ def box_half_width(rule: BoxRule, factor: float, width: int, layout: ParameterLa
         counts = [width] * len(layout.shapes)
     elif rule == "first_dimension":
         counts = [shape[0] for shape in layout.shapes]
+    elif rule == "fan_in":
+        counts = [math.prod(shape[1:]) for shape in layout.shapes]
+        for number, shape in enumerate(layout.shapes):
+            counts[number] = counts[number - 1] if len(shape) == 1 and number else counts[number]
     else:
         counts = [math.prod(shape) // (shape[1] if len(shape) > 1 else 1) for shape in layout.shapes]
     return layout.expand([factor / math.sqrt(n) for n in counts])
