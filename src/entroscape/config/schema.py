@@ -24,6 +24,9 @@ class Analysis(Section):
     generalising: float = Field(
         description="from where a state counts as generalising: test accuracies of at least this, or ln L_test up to it"
     )
+    memorising: Probability | None = Field(
+        None, description="test accuracies up to this count as memorising; null: no barrier is looked for"
+    )
     confidence: Probability = Field(description="level of the claims' intervals")
 
     @model_validator(mode="after")
@@ -72,6 +75,15 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _memorising_fits(self) -> Self:
+        memorising, generalising = self.analysis.memorising, self.analysis.generalising
+        if memorising is not None and (self.observables.y.kind == "ln_test_loss" or memorising >= generalising):
+            raise ValueError(
+                "analysis.memorising must be a test accuracy below analysis.generalising, or null where y is a loss"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _windows_inside_axis(self) -> Self:
         axis = self.observables.ln_train_loss
         for key, windows in self.sampler.windows():
@@ -113,7 +125,11 @@ class Run(Section):
     experiments: Annotated[list[str], Field(min_length=1)]
 
 
-Baseline = Literal["free", "box", "adam free", "adam box"]
+Baseline = Literal["free", "box", "adam free", "adam box", "adamw free", "adamw box", "adamw shell"]
+Quantity = Literal[
+    "advantage", "volume_ratio", "equilibrium", "barrier", "path_barrier", "jump", "valley", "lowest_trained"
+]
+Test = Literal["positive", "above", "below", "falls_with_width", "same_at_all_widths", "smaller_than"]
 
 
 class Claim(Section):
@@ -122,14 +138,29 @@ class Claim(Section):
     id: str
     statement: str = Field(description="what is claimed, in one sentence")
     experiment: str
-    quantity: Literal["advantage", "volume_ratio"]
+    quantity: Quantity
     baselines: Annotated[list[Baseline], Field(min_length=1)] | None = Field(
         None, description="baselines to compare with, one verdict each; leave out where none is involved"
     )
-    test: Literal["positive", "falls_with_width"] = Field(
-        description="positive: at the reference width; falls_with_width: slope against log2 of the width"
+    test: Test = Field(
+        description="positive, above, below: at the reference width against zero or `bound`; falls_with_width: slope"
+        " against log2 of the width; same_at_all_widths: widest minus narrowest, within +- `bound`; smaller_than: at"
+        " the reference widths, than that of the experiment `against`"
     )
+    bound: float | None = Field(None, description="of the tests above, below and same_at_all_widths")
+    against: str | None = Field(None, description="the other experiment of the test smaller_than")
+    against_baseline: Baseline | None = Field(None, description="and its baseline; null: the same")
     figure: str = Field(description="figure that shows it")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.bound is None) == (self.test in {"above", "below", "same_at_all_widths"}):
+            raise ValueError("bound must be given for the tests above, below and same_at_all_widths, and no other")
+        if (self.against is None) == (self.test == "smaller_than"):
+            raise ValueError("against must be given for the test smaller_than, and no other")
+        if self.test == "same_at_all_widths" and self.bound is not None and self.bound <= 0:
+            raise ValueError("bound must be positive for the test same_at_all_widths")
+        return self
 
 
 class Claims(Section):
