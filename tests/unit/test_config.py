@@ -368,7 +368,7 @@ def test_mistake_in_the_scale_itself(config, keys, value, text):
         (
             ["devise"],
             "cpu",
-            "devise is not a known key; known keys are scale, device, experiments; did you mean device?",
+            "devise is not a known key; known keys are scale, device, experiments, courses; did you mean device?",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from entroscape.config.courses import Courses
 from entroscape.config.document import names_in, read_document
 from entroscape.config.explain import Key, Mistake, look_up, mistakes, nearest, not_allowed, unknown
-from entroscape.config.schema import Claims, Experiment, Run, Scale
+from entroscape.config.schema import COST, Claims, Experiment, Run, Scale
 from entroscape.config.step_size import StepSizeStudy
 from entroscape.errors import ConfigError
 
@@ -71,13 +71,14 @@ def load_courses(scale: str, config_dir: Path = CONFIG_DIR) -> Courses:
 
 
 def load_claims(config_dir: Path = CONFIG_DIR) -> Claims:
-    """claims.yaml; raises ConfigError, also for an experiment that has no file."""
+    """claims.yaml; raises ConfigError, also for an experiment that has no file or a course that is not described."""
     path = config_dir / "claims.yaml"
     claims = _validated(Claims, read_document(path), path)
     known = names_in(config_dir / "experiments")
     wanted = [(("claims", index, "experiment"), claim.experiment) for index, claim in enumerate(claims.claims)]
     one_of = f"one of {', '.join(known) or 'none so far'}"
     _check([not_allowed(key, name, one_of + nearest(name, known)) for key, name in wanted if name not in known], path)
+    _check(list(_unknown_courses(claims, config_dir)), path)
     return claims
 
 
@@ -141,6 +142,17 @@ def _named(run: Run, config_dir: Path) -> list[Mistake]:
         for key, name, known in wanted
         if name not in known
     ]
+
+
+def _unknown_courses(claims: Claims, config_dir: Path) -> Iterator[Mistake]:
+    """Courses that claims compare but config/courses.yaml does not describe."""
+    if not claims.courses:
+        return
+    known = [*_validated(Courses, read_document(path := config_dir / "courses.yaml"), path).courses, COST]
+    for index, claim in enumerate(claims.courses):
+        for name in claim.contrast:
+            if name not in known:
+                yield unknown(("courses", index, "contrast", name), known)
 
 
 def _check(found: list[Mistake], source: Path | str, prefix: Key = ()) -> None:

@@ -123,6 +123,7 @@ class Run(Section):
     scale: str
     device: Literal["auto", "cpu", "cuda"]
     experiments: Annotated[list[str], Field(min_length=1)]
+    courses: bool = Field(True, description="whether the courses of training of config/courses.yaml take part")
 
 
 Baseline = Literal["free", "box", "adam free", "adam box", "adamw free", "adamw box", "adamw shell"]
@@ -163,7 +164,29 @@ class Claim(Section):
         return self
 
 
+Milestone = Literal["steps_to_train", "steps_to_generalise", "delay", "largest_gap", "final_norm", "cost_ratio"]
+COST = "step_cost"  # stands in place of a course where what a step costs is compared
+
+
+class CourseClaim(Section):
+    """A published claim about courses of training, and the test that decides it."""
+
+    id: str
+    case: str = Field(description="what is compared, in a few words")
+    statement: str = Field(description="what is claimed, in one sentence")
+    quantity: Milestone = Field(description="of each run; entroscape.analysis.courses says what they are")
+    contrast: Annotated[dict[str, float], Field(min_length=1)] = Field(
+        description=f"weights of the means over the runs of these courses (or {COST}), whose sum is judged"
+    )
+    test: Literal["above", "below"] = Field(description="side of `bound` on which the claim expects the sum")
+    bound: float
+    confidence: Probability = Field(description="level of the interval")
+    figure: str = Field(description="figure that shows it")
+    note: str = Field("", description="what a reader of the verdict must know")
+
+
 class Claims(Section):
-    """config/claims.yaml: the published claims."""
+    """config/claims.yaml: the published claims about landscapes, and those about courses of training."""
 
     claims: list[Claim]
+    courses: list[CourseClaim] = Field([], description="claims about courses of training")

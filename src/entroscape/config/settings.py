@@ -15,7 +15,7 @@ from entroscape.config.explain import mistakes, nearest
 from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
 from entroscape.config.model import BoxRule, MLPModel, Model, Start, TransformerModel
 from entroscape.config.sampler import Cycles, MolecularDynamics, Observables, ReplicaExchange
-from entroscape.config.schema import Analysis, Claim, Experiment
+from entroscape.config.schema import Analysis, Claim, CourseClaim, Experiment
 from entroscape.config.section import Count, Positive, Probability, Section
 from entroscape.config.sources import Fetched, LocalFile
 from entroscape.config.training import Optimizer, Search
@@ -124,6 +124,7 @@ class ClaimsSettings(Section):
 
     scale: str
     claims: list[Claim]
+    courses: list[CourseClaim] = Field([], description="claims about courses of training")
     reference_width: dict[str, Count] = Field(description="of each experiment")
     confidence: dict[str, Probability] = Field(description="of each experiment")
     low_loss: dict[str, tuple[float, float]] = Field(description="(lower, upper) edges in ln L, of each experiment")
@@ -131,14 +132,19 @@ class ClaimsSettings(Section):
 
 
 def claims_settings(
-    scale: str, experiments: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR
+    scale: str, experiments: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR, *, courses: bool = True
 ) -> ClaimsSettings:
-    """Settings of the verb that judges the claims about some experiments, by default all; raises ConfigError."""
-    claims = [c for c in load_claims(config_dir).claims if experiments is None or c.experiment in experiments]
+    """Settings of the verb that judges the claims about some experiments (by default all) and, maybe, about courses.
+
+    Raises ConfigError.
+    """
+    published = load_claims(config_dir)
+    claims = [c for c in published.claims if experiments is None or c.experiment in experiments]
     about = {c.experiment: load_experiment(c.experiment, scale, config_dir) for c in claims}
     return ClaimsSettings(
         scale=scale,
         claims=claims,
+        courses=published.courses if courses else [],
         reference_width={name: experiment.model.reference_width for name, experiment in about.items()},
         confidence={name: experiment.analysis.confidence for name, experiment in about.items()},
         low_loss={name: experiment.analysis.low_loss for name, experiment in about.items()},
