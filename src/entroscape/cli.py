@@ -20,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 Experiment = Annotated[str, typer.Argument(help="name of a file in config/experiments")]
 Variant = Annotated[str, typer.Argument(help="variant of the experiment, such as width-6")]
+Course = Annotated[str, typer.Argument(help="name of a course in config/courses.yaml")]
 Scale = Annotated[str, typer.Option(help="name of a file in config/scales")]
 ConfigDir = Annotated[Path, typer.Option(help="folder of the configuration")]
 File = Annotated[Path, typer.Option(dir_okay=False)]
@@ -140,6 +141,42 @@ def step_size(scale: Scale, output: File, config_dir: ConfigDir = CONFIG) -> Non
     from entroscape.verbs import step_size as verb
 
     verb.run(load_step_size(scale, config_dir), output=output)
+
+
+@app.command()
+def course(
+    name: Course,
+    scale: Scale,
+    output: File,
+    search: Annotated[Path | None, typer.Option(dir_okay=False, help="what the search for WanD's bias wrote")] = None,
+    threads: Threads = 1,
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Train the runs of a course on modular arithmetic."""
+    from entroscape.config.load import load_course
+    from entroscape.verbs import course as verb
+
+    verb.run(load_course(name, scale, config_dir), search=search, output=output, threads=threads)
+
+
+@app.command()
+def search_wand(scale: Scale, output: File, threads: Threads = 1, config_dir: ConfigDir = CONFIG) -> None:
+    """Search the bias of WanD, and see what else it depends on."""
+    from entroscape.config.courses import SearchSettings
+    from entroscape.config.load import load_courses
+    from entroscape.verbs import search_wand as verb
+
+    verb.run(SearchSettings.of(load_courses(scale, config_dir)), output=output, threads=threads)
+
+
+@app.command()
+def step_cost(scale: Scale, output: File, config_dir: ConfigDir = CONFIG) -> None:
+    """Measure what a step of AdamW and one of WanD take."""
+    from entroscape.config.courses import CostSettings
+    from entroscape.config.load import load_courses
+    from entroscape.verbs import step_cost as verb
+
+    verb.run(CostSettings.of(load_courses(scale, config_dir)), output=output)
 
 
 @app.command()

@@ -111,6 +111,15 @@ class WanDSearch(Section):
     factor: Values
 
 
+class StepCost(Section):
+    """Which courses are timed against each other, in turns, one run of each."""
+
+    adamw: Name
+    wand: Name
+    steps: Count = Field(description="of each course in a round")
+    rounds: Annotated[int, Field(ge=2)]
+
+
 class Courses(Section):
     """config/courses.yaml: all courses by name, and the search for settings of WanD."""
 
@@ -122,6 +131,7 @@ class Courses(Section):
     stop: Stop | None = Field(description="null: all steps are made")
     courses: dict[Name, Course]
     search: WanDSearch
+    step_cost: StepCost
 
     @model_validator(mode="after")
     def _courses_possible(self) -> Self:
@@ -138,6 +148,14 @@ class Courses(Section):
         if course is None or course.optimizer.kind != "wand":
             known = ", ".join(name for name, one in self.courses.items() if one.optimizer.kind == "wand")
             raise ValueError(f"search.course must be the name of a course with the optimizer wand: {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _timed_courses_known(self) -> Self:
+        for kind in ("adamw", "wand"):
+            course = self.courses.get(getattr(self.step_cost, kind))
+            if course is None or course.optimizer.kind != kind:
+                raise ValueError(f"step_cost.{kind} must be the name of a course with the optimizer {kind}")
         return self
 
 
@@ -184,3 +202,24 @@ class SearchSettings(Section):
 
     base: CourseSettings
     search: WanDSearch
+
+    @classmethod
+    def of(cls, courses: Courses) -> "SearchSettings":
+        """Settings of the search."""
+        return cls(base=CourseSettings.of(courses, courses.search.course), search=courses.search)
+
+
+class CostSettings(Section):
+    """What the measurement of the cost of steps depends on."""
+
+    adamw: CourseSettings
+    wand: CourseSettings
+    steps: Count
+    rounds: Count
+
+    @classmethod
+    def of(cls, courses: Courses) -> "CostSettings":
+        """Settings of the measurement."""
+        about = courses.step_cost
+        adamw, wand = (CourseSettings.of(courses, name) for name in (about.adamw, about.wand))
+        return cls(adamw=adamw, wand=wand, steps=about.steps, rounds=about.rounds)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from entroscape.config.courses import Courses
+from entroscape.config.courses import Courses, CourseSettings
 from entroscape.config.document import names_in, read_document
 from entroscape.config.explain import Key, Mistake, look_up, mistakes, nearest, not_allowed, unknown
 from entroscape.config.schema import COST, Claims, Experiment, Run, Scale
@@ -68,6 +68,15 @@ def load_courses(scale: str, config_dir: Path = CONFIG_DIR) -> Courses:
     override = load_scale(scale, config_dir).courses
     source = config_dir / "scales" / f"{scale}.yaml"
     return _scaled(Courses, config_dir / "courses.yaml", override, source, ("courses",))
+
+
+def load_course(name: str, scale: str, config_dir: Path = CONFIG_DIR) -> CourseSettings:
+    """Settings of one course; raises ConfigError, also for a name that is unknown."""
+    courses = load_courses(scale, config_dir)
+    if name not in courses.courses:
+        known = list(courses.courses)
+        raise ConfigError(f"{name!r} is no course; there are {', '.join(known)}{nearest(name, known)}")
+    return CourseSettings.of(courses, name)
 
 
 def load_claims(config_dir: Path = CONFIG_DIR) -> Claims:

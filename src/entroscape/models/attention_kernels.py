@@ -1,0 +1,72 @@
+"""Compiled mixing of token tables by attention, for `entroscape.models.attention` on CPU.
+
+What attention gives to a prompt (x, y) is a weighted sum of rows of two tables, row x of one and row y of the other.
+All inner loops run over such a row. Nothing is allocated. Threads may call at the same time.
+"""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numba
+
+# As in entroscape.models.kernels: kept where this variable says, all of it in this file.
+_cache = os.environ.get("ENTROSCAPE_CACHE_DIR")
+if _cache and not numba.config.CACHE_DIR:  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(Path(_cache).resolve() / "numba-models")  # type: ignore[attr-defined]
+_njit: Any = partial(
+    numba.njit, cache=bool(_cache), nogil=True, _nrt=False, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy"
+)
+
+
+@_njit
+def forward(attention, first, second, base, tokens, relu, out):
+    """out[W, N, K] = base[W, K] + sum over heads of attention[W, H, 0, N] first[W, H, x] + [.., 1, ..] second[W, H, y].
+
+    first, second: [W, H, P, K]. tokens: int64[W or 1, N, 2], the x and y of each prompt. Then ReLU if asked for.
+    """
+    walkers, heads, _, count = attention.shape
+    width, zero = base.shape[1], base[0, 0] * 0
+    for w in range(walkers):
+        mine = tokens[w if len(tokens) > 1 else 0]
+        for n in range(count):
+            row, x, y = out[w, n], mine[n, 0], mine[n, 1]
+            for k in range(width):
+                row[k] = base[w, k]
+            for h in range(heads):
+                a, b = attention[w, h, 0, n], attention[w, h, 1, n]
+                left, right = first[w, h, x], second[w, h, y]
+                for k in range(width):
+                    row[k] += a * left[k] + b * right[k]
+            if relu:
+                for k in range(width):
+                    row[k] = zero if row[k] <= zero else row[k]
+
+
+@_njit
+def backward(gradient, out, relu, attention, first, second, tokens, to_attention, to_first, to_second, to_base, spare):
+    """Add to the last four the gradients of the arguments of `forward` that they are named after; spare[K]."""
+    walkers, heads, _, count = attention.shape
+    width, zero = to_base.shape[1], to_base[0, 0] * 0
+    for w in range(walkers):
+        mine = tokens[w if len(tokens) > 1 else 0]
+        for n in range(count):
+            given, result, x, y = gradient[w, n], out[w, n], mine[n, 0], mine[n, 1]
+            for k in range(width):
+                spare[k] = zero if relu and result[k] <= zero else given[k]
+            for k in range(width):
+                to_base[w, k] += spare[k]
+            for h in range(heads):
+                a, b = attention[w, h, 0, n], attention[w, h, 1, n]
+                left, right = first[w, h, x], second[w, h, y]
+                to_left, to_right = to_first[w, h, x], to_second[w, h, y]
+                to_a = to_b = zero
+                for k in range(width):
+                    g = spare[k]
+                    to_a += g * left[k]
+                    to_b += g * right[k]
+                    to_left[k] += a * g
+                    to_right[k] += b * g
+                to_attention[w, h, 0, n] += to_a
+                to_attention[w, h, 1, n] += to_b

@@ -1,0 +1,223 @@
+"""Courses of training on modular arithmetic: independent runs of one optimizer, full batch (arXiv:2505.11411)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from entroscape.config.courses import AdamW, CourseSettings, WanD
+from entroscape.data.modular import split, table
+from entroscape.models.layout import ParameterLayout
+from entroscape.models.transformer import initial, transformer_layout, transformer_logits
+from entroscape.observables import accuracy, mean_loss
+from entroscape.random import torch_generator
+from entroscape.training.adam import Means
+from entroscape.training.wand import EntropyOfLoss, WanDRuns, wand_weight
+
+AT_ONCE = 2  # runs whose gradients are computed together: what they need stays in the cache of a core
+
+
+@dataclass(frozen=True)
+class Task:
+    """Prompts and answers of R runs, each with a split of its own."""
+
+    x_train: Tensor  # int64[R, N, 2]
+    y_train: Tensor  # int64[R, N]
+    x_test: Tensor  # int64[R, M, 2]
+    y_test: Tensor  # int64[R, M]
+
+    @classmethod
+    def of(cls, settings: CourseSettings, runs: list[int]) -> "Task":
+        """The splits of these runs; runs of equal number and train fraction have equal splits in all courses."""
+        pairs, answers = (torch.as_tensor(values) for values in table(settings.course.operation, settings.modulus))
+        names = settings.seed, settings.course.train_fraction
+        parts = [split(settings.modulus, settings.train_points, *map(str, names), run) for run in runs]
+        # in the order of the pairs: rows of tables are read one after the other
+        train, test = (torch.as_tensor(np.sort(part)) for part in map(np.stack, zip(*parts, strict=True)))
+        return cls(pairs[train], answers[train], pairs[test], answers[test])
+
+
+class Network(NamedTuple):
+    """The transformer of a course."""
+
+    layout: ParameterLayout
+    heads: int
+
+    @classmethod
+    def of(cls, settings: CourseSettings) -> "Network":
+        """Its sizes from the settings."""
+        d_model = settings.course.d_model
+        layout = transformer_layout(settings.modulus + 1, d_model, settings.network.mlp_ratio * d_model)
+        return cls(layout, settings.network.heads)
+
+    def starts(self, settings: CourseSettings, runs: list[int]) -> Tensor:
+        """float32[R, P], where these runs start: the same in all courses of this width."""
+        draws = [torch_generator("courses", settings.seed, "start", settings.course.d_model, run) for run in runs]
+        return torch.cat([initial(generator, 1, layout=self.layout) for generator in draws]).float()
+
+    def logits(self, theta: Tensor, prompts: Tensor) -> Tensor:
+        """[R, N, V] of theta[R, P] on prompts int64[R, N, 2]."""
+        return transformer_logits(theta, prompts, self.layout, self.heads)
+
+
+class Record(NamedTuple):
+    """The R runs before the step that follows `step` steps."""
+
+    step: int
+    train_loss: np.ndarray  # [R]
+    test_loss: np.ndarray
+    train_accuracy: np.ndarray
+    test_accuracy: np.ndarray
+    weight_norm: np.ndarray
+    alpha: np.ndarray  # weight of WanD in the hybrid, nan otherwise
+
+    def frame(self, runs: list[int]) -> pd.DataFrame:
+        """A row per run."""
+        return pd.DataFrame({"run": runs, **self._asdict()})
+
+
+class Forward(NamedTuple):
+    """What one pass over the train prompts gives."""
+
+    loss: Tensor  # [R]
+    accuracy: Tensor  # [R]
+    gradient: Tensor  # [R, P]
+
+
+Update = Callable[[Tensor, Forward, Tensor], Tensor]  # (theta, forward, alpha[R]) -> the next theta
+
+
+def train(
+    settings: CourseSettings, runs: list[int], *, bias: float | None = None, wand: WanDRuns | None = None
+) -> Iterator[Record]:
+    """Train these runs; yields their state every `record_every` steps, and at the end.
+
+    bias: what the search found, for settings that have none. wand: in place of what the settings say, for the search.
+    A run that diverges goes on as nan and does not touch the others. With `stop` it ends as early as that says.
+    """
+    task, network = Task.of(settings, runs), Network.of(settings)
+    theta = network.starts(settings, runs)
+    update, anneal = updates(settings, theta, bias, wand)
+    alpha = torch.full((len(runs),), torch.nan)
+    settled = _Settled(settings, len(runs))
+    for step in range(settings.course.steps + 1):
+        last = step == settings.course.steps
+        found = forward(network, task, theta)
+        if step % settings.record_every == 0 or last:
+            record, alpha = _measure(network, task, theta, found, step, anneal)
+            yield record
+            if settled.now(record):
+                return
+        if not last:
+            theta = update(theta, found, alpha)
+
+
+def forward(network: Network, task: Task, theta: Tensor) -> Forward:
+    """Loss, accuracy and gradient on the train prompts, a few runs at a time."""
+    parts = []
+    for some in torch.arange(len(theta)).split(AT_ONCE):
+        leaf = theta[some].requires_grad_()
+        logits = network.logits(leaf, task.x_train[some])
+        loss = mean_loss(logits, task.y_train[some])
+        (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+        parts.append(Forward(loss.detach(), accuracy(logits.detach(), task.y_train[some]), gradient))
+    return Forward(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
+def _measure(
+    network: Network, task: Task, theta: Tensor, found: Forward, step: int, anneal: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Record, Tensor]:
+    """The record of a step, and the weight alpha until the next one."""
+    losses, right = [], []
+    with torch.no_grad():
+        for some in torch.arange(len(theta)).split(AT_ONCE):
+            logits = network.logits(theta[some], task.x_test[some])
+            losses.append(mean_loss(logits, task.y_test[some]))
+            right.append(accuracy(logits, task.y_test[some]))
+    test = torch.cat(right)
+    alpha = anneal(found.accuracy, test)
+    values = found.loss, torch.cat(losses), found.accuracy, test, theta.norm(dim=1), alpha
+    return Record(step, *(value.double().numpy() for value in values)), alpha
+
+
+def updates(
+    settings: CourseSettings, theta: Tensor, bias: float | None, wand: WanDRuns | None
+) -> tuple[Update, Callable[[Tensor, Tensor], Tensor]]:
+    """The update of an optimizer, and (train accuracy, test accuracy) -> alpha."""
+    optimizer = settings.course.optimizer
+
+    def no_weight(train: Tensor, test: Tensor) -> Tensor:
+        return torch.full_like(train, torch.nan)
+
+    if optimizer.kind == "adamw":
+        return partial(_adamw, optimizer, _Adam(theta)), no_weight
+    section = optimizer if optimizer.kind == "wand" else optimizer.wand
+    wand = wand or make_wand(settings, section, theta, bias)
+    if optimizer.kind == "wand":
+        return lambda theta, found, alpha: theta + wand.move(found.gradient, found.loss), no_weight
+    adam, annealing = _Adam(theta), optimizer.annealing
+
+    def update(theta: Tensor, found: Forward, alpha: Tensor) -> Tensor:
+        weight = alpha.unsqueeze(1)
+        by_adam = _adamw(annealing.adamw, adam, theta, found, alpha) - theta
+        return theta + weight * wand.move(found.gradient, found.loss) + (1 - weight) * by_adam
+
+    def anneal(train: Tensor, test: Tensor) -> Tensor:
+        return wand_weight(train if annealing.accuracy == "train" else test, annealing.weight)
+
+    return update, anneal
+
+
+class _Adam:
+    """Means of the gradients of R runs and how many there were."""
+
+    def __init__(self, theta: Tensor) -> None:
+        self.means, self.steps = Means.zeros(theta), 0
+
+
+def _adamw(optimizer: AdamW, adam: _Adam, theta: Tensor, found: Forward, alpha: Tensor) -> Tensor:
+    """Next theta; weight decay first, as torch.optim.AdamW does. With a fixed norm all is rescaled after the step."""
+    adam.means.add(found.gradient, optimizer.betas)
+    adam.steps += 1
+    theta = theta * (1 - optimizer.learning_rate * optimizer.weight_decay)
+    theta = theta - optimizer.learning_rate * adam.means.move(adam.steps, optimizer.betas)
+    return theta if optimizer.norm is None else theta * (optimizer.norm / theta.norm(dim=1, keepdim=True))
+
+
+def make_wand(
+    settings: CourseSettings, optimizer: WanD, theta: Tensor, bias: float | None, **changed: float
+) -> WanDRuns:
+    """WanD for the runs theta[R, P] as the settings say, with some of them changed."""
+    entropy = settings.entropy
+    assert entropy is not None, "the configuration sees to it"
+    bias = bias if entropy.bias is None else entropy.bias
+    assert bias is not None, "the search has found it"
+    axis = entropy.axis.min, entropy.axis.max, entropy.axis.bin_width
+    names = "learning_rate", "temperature", "friction"
+    options: dict[str, Any] = {name: getattr(optimizer, name) for name in names} | {"factor": entropy.factor} | changed
+    return WanDRuns(
+        theta,
+        EntropyOfLoss.of(axis, bias, optimizer.onset, entropy.deposit_width),
+        **options,
+        factor_steps=entropy.factor_steps,
+        generator=torch_generator("courses", settings.seed, settings.name, "noise"),
+    )
+
+
+class _Settled:
+    """Whether a course may end: so many steps ago the last of its runs reached the accuracy wanted."""
+
+    def __init__(self, settings: CourseSettings, runs: int) -> None:
+        self.stop, self.reached = settings.stop, np.full(runs, np.inf)
+
+    def now(self, record: Record) -> bool:
+        if self.stop is None:
+            return False
+        there = record.test_accuracy >= self.stop.accuracy
+        self.reached = np.where(there, np.minimum(self.reached, record.step), self.reached)
+        return bool(record.step >= self.reached.max() + self.stop.steps)

@@ -1,0 +1,43 @@
+"""What a step of AdamW and one of WanD take, measured in turns (arXiv:2505.11411, claim on WanD's cost)."""
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import torch
+
+from entroscape.config.courses import CourseSettings
+from entroscape.training.course import Network, Task, forward, updates
+
+
+class Cost(NamedTuple):
+    """Seconds per step and run of one optimizer in one round."""
+
+    optimizer: str
+    round: int
+    seconds_per_step: float
+
+
+def measure(courses: dict[str, CourseSettings], *, runs: int, steps: int, rounds: int, bias: float) -> list[Cost]:
+    """So many steps of each course in turns, for so many rounds, going on from each other; a first one is dropped."""
+    going = {name: _steps(settings, list(range(runs)), bias) for name, settings in courses.items()}
+    found = []
+    for number in range(rounds + 1):
+        for name, course in going.items():
+            began = time.perf_counter()
+            for _ in islice(course, steps):
+                pass
+            found.append(Cost(name, number - 1, (time.perf_counter() - began) / steps / runs))
+    return [cost for cost in found if cost.round >= 0]
+
+
+def _steps(settings: CourseSettings, runs: list[int], bias: float) -> Iterator[None]:
+    """Steps without end."""
+    task, network = Task.of(settings, runs), Network.of(settings)
+    theta = network.starts(settings, runs)
+    update, _ = updates(settings, theta, bias, None)
+    alpha = torch.full((len(runs),), torch.nan)
+    while True:
+        theta = update(theta, forward(network, task, theta), alpha)
+        yield

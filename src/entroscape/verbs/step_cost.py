@@ -1,0 +1,27 @@
+"""Measure what a step of AdamW and one of WanD take."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from entroscape.config.courses import CostSettings
+from entroscape.files import write_table
+from entroscape.memory import keep_freed
+from entroscape.training.step_cost import measure
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: CostSettings, *, output: Path) -> None:
+    """Write a row for each optimizer and round. No two measurements give equal numbers."""
+    keep_freed()
+    torch.set_num_threads(1)
+    bias = settings.wand.entropy.bias if settings.wand.entropy else None
+    courses = {"adamw": settings.adamw, "wand": settings.wand}
+    costs = measure(courses, runs=1, steps=settings.steps, rounds=settings.rounds, bias=bias or 1000.0)
+    table = pd.DataFrame(costs)
+    write_table(table, output)
+    for name, seconds in table.groupby("optimizer")["seconds_per_step"].median().items():
+        logger.info("%s: %.1f ms per step", name, 1000 * seconds)

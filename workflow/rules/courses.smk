@@ -1,0 +1,68 @@
+# Courses of training on modular arithmetic: many runs of one optimizer each.
+
+from entroscape.config.courses import CostSettings, CourseSettings, SearchSettings
+from entroscape.config.load import load_courses
+
+COURSES = checked(load_courses, RUN.scale)
+SEARCH = f"{RESULTS}/courses/search.parquet"
+
+
+def course_settings(wildcards):
+    return CourseSettings.of(COURSES, wildcards.course)
+
+
+rule search_wand:
+    output:
+        SEARCH,
+    log:
+        f"{RESULTS}/logs/courses/search.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/courses/search.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings_json(SearchSettings.of(COURSES)),
+        code=code_of("verbs.search_wand"),
+        scale=RUN.scale,
+    shell:
+        "entroscape search-wand --scale {params.scale} --output {output} --threads {threads} 2>&1 | tee {log}"
+
+
+rule run_course:
+    input:
+        lambda wildcards: SEARCH if course_settings(wildcards).searched else [],
+    output:
+        f"{RESULTS}/courses/{{course}}.parquet",
+    log:
+        f"{RESULTS}/logs/courses/{{course}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/courses/{{course}}.tsv"
+    wildcard_constraints:
+        course="|".join(COURSES.courses),
+    conda:
+        ENVIRONMENT
+    params:
+        settings=lambda wildcards: settings_json(course_settings(wildcards)),
+        code=code_of("verbs.course"),
+        scale=RUN.scale,
+        search=lambda wildcards, input: f"--search {input}" if input else "",
+    shell:
+        "entroscape course {wildcards.course} --scale {params.scale} {params.search} --output {output}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+# Alone on the machine: other jobs beside it would be timed too.
+rule measure_step_cost:
+    output:
+        f"{RESULTS}/courses/step_cost.parquet",
+    log:
+        f"{RESULTS}/logs/courses/step_cost.log",
+    conda:
+        ENVIRONMENT
+    threads: workflow.cores or 1
+    params:
+        settings=settings_json(CostSettings.of(COURSES)),
+        code=code_of("verbs.step_cost"),
+        scale=RUN.scale,
+    shell:
+        "entroscape step-cost --scale {params.scale} --output {output} 2>&1 | tee {log}"
