@@ -15,6 +15,7 @@ from benchmarks.wlmd_plain import PlainDynamics, Task, Walker, plain_cnn
 from entroscape.config.sampler import Axis, MolecularDynamics, SmoothedAccuracyLogit
 from entroscape.config.settings import NetworkSettings
 from entroscape.data.dataset import TaskData
+from entroscape.domains import Box
 from entroscape.grid import Grid
 from entroscape.models import Network, make_network
 from entroscape.random import generator
@@ -106,9 +107,9 @@ class Batched:
         network, task = network_of(data), tensors(data, dtype)
         points = network.prepare(torch.cat([task.x_train, task.x_test]))
         observe = observer(network.logits, points, (task.y_train, task.y_test), Y)
-        half_width = network.half_width.to(dtype)
-        self.problem = molecular_dynamics.make_problem(observe, network.layout, half_width, grid, options)
-        starts = network.initial(torch.Generator().manual_seed(1), 50).clamp(-network.half_width, network.half_width)
+        domain = network.domain.to("cpu", dtype)
+        self.problem = molecular_dynamics.make_problem(observe, network.layout, domain, grid, options)
+        starts = network.domain.project(network.initial(torch.Generator().manual_seed(1), 50))
         self.state = molecular_dynamics.init(self.problem, starts.numpy(), partial(generator, "benchmark"))
         self.workers = Workers(threads)
 
@@ -122,9 +123,10 @@ class Batched:
 def plain_of(batched: Batched, data: TaskData, walkers: int | None = None) -> PlainDynamics:
     """The plain loop from the state that a batched run begins with, for all or so many of its walkers."""
     problem, state = batched.problem, batched.state
+    assert isinstance(problem.domain, Box), "the plain loop knows nothing else"
     shape, dtype = data.x_train.shape[1:], state.theta.dtype
     some = [
-        Walker(plain_cnn(shape, CHANNELS, CLASSES).to(dtype), theta, velocity, problem.half_width)
+        Walker(plain_cnn(shape, CHANNELS, CLASSES).to(dtype), theta, velocity, problem.domain.half_width)
         for theta, velocity in zip(state.theta[:walkers], state.velocity[:walkers], strict=True)
     ]
     return PlainDynamics(tensors(data, dtype), some, problem.grid, problem.settings)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from entroscape import random
 from entroscape.config.sampler import MolecularDynamics
+from entroscape.domains import Domain
 from entroscape.grid import Grid
 from entroscape.landscape.merge import merge
 from entroscape.models.layout import ParameterLayout
@@ -21,22 +22,22 @@ torch.set_num_threads(1)  # the tensors are small: a second thread would only wa
 
 
 class Target(NamedTuple):
-    """Coordinates of a vector in a box: (theta[W, P]) -> x[W], y[W]."""
+    """Coordinates of a vector in a domain: (theta[W, P]) -> x[W], y[W]."""
 
     coordinates: Callable[[Tensor], tuple[Tensor, Tensor]]
-    half_width: Tensor  # [P]
+    domain: Domain
     grid: Grid
     starts: np.ndarray  # [states, P]
 
     def problem(self, settings: MolecularDynamics) -> molecular_dynamics.Problem:
-        names = tuple(f"theta.{number}" for number in range(len(self.half_width)))
+        names = tuple(f"theta.{number}" for number in range(self.starts.shape[1]))
         layout = ParameterLayout(names, ((1,),) * len(names))  # a mass for each
 
         def observe(theta: Tensor) -> Coordinates:
             x, y = self.coordinates(theta)
             return Coordinates(x, y, torch.full_like(x, torch.nan).detach())
 
-        return molecular_dynamics.make_problem(observe, layout, self.half_width, self.grid, settings)
+        return molecular_dynamics.make_problem(observe, layout, self.domain, self.grid, settings)
 
 
 def dynamics_settings(windows, explore=1000, refine=1500, production=4000, **changes) -> MolecularDynamics:

@@ -14,6 +14,7 @@ from entroscape.config.data import SpiralData
 from entroscape.config.sampler import Axis, Observables, SmoothedAccuracy
 from entroscape.config.settings import NetworkSettings, SampleSettings
 from entroscape.data.registry import make_data
+from entroscape.domains import Box
 from entroscape.grid import Grid
 from entroscape.landscape import jackknife
 from entroscape.landscape.merge import merge
@@ -70,7 +71,8 @@ def balls() -> Target:
         length = np.exp(draw.uniform(-2, 0, (2000, 1)) / 2)
         parts.append(direction * length / np.linalg.norm(direction, axis=1, keepdims=True))
     grid = Grid.continuous(BLOCK_AXIS, BLOCK_AXIS, "ln_test_loss")
-    return Target(squared_lengths, torch.ones(sum(BLOCKS), dtype=torch.float64), grid, np.concatenate(parts, axis=1))
+    box = Box(torch.ones(sum(BLOCKS), dtype=torch.float64))
+    return Target(squared_lengths, box, grid, np.concatenate(parts, axis=1))
 
 
 BALL_RUNS = {
@@ -148,7 +150,7 @@ SURFACE_RUNS = {
 def test_an_uneven_target_within_errors(exact, run):
     usual = dict(windows=[(-0.4, 1.0)], walkers=256, factor=5e-4, explore=400, refine=600, production=2500)
     starts = np.random.default_rng(0).uniform(-HALF_WIDTHS, HALF_WIDTHS, (2000, 3))
-    target = Target(lambda t: surface(*t.unbind(1), torch), torch.as_tensor(HALF_WIDTHS), SURFACE_GRID, starts)
+    target = Target(lambda t: surface(*t.unbind(1), torch), Box(torch.as_tensor(HALF_WIDTHS)), SURFACE_GRID, starts)
     settings = dynamics_settings(confinement=dict(x=30.0, y=30.0), **usual | SURFACE_RUNS[run])
     landscape = landscape_of(target, settings, "surface", run)
     assert_within_errors(landscape, exact)
@@ -181,7 +183,7 @@ class Spirals:
 
     def descended(self) -> np.ndarray:
         """States on the way down from random ones."""
-        generator, half_width = torch.Generator().manual_seed(0), self.network.half_width
+        generator, half_width = torch.Generator().manual_seed(0), self.network.domain.half_width
         theta = (2 * torch.rand(64, len(half_width), generator=generator, dtype=torch.float64) - 1) * half_width
         rate = torch.full((64,), 0.01, dtype=torch.float64)
         found = descend(Problem.of(self.network, self.data), theta, rate, steps=300, record_every=5)
@@ -193,7 +195,7 @@ class Spirals:
         length = dict(explore=200_000, refine=400_000, production=1_000_000)
         settings = exchange_settings(WINDOW, **length, depth=10.0, moves_per_round=2000, step_size=adapted)
         grid, starts = Grid.of(LN_LOSS, len(self.data.y_test)), self.descended()
-        sizes, half_width = [2, 6, 6, 6, 2], self.network.half_width.numpy()
+        sizes, half_width = [2, 6, 6, 6, 2], self.network.domain.half_width.numpy()
         replicas, seen = [], []
         for replica in range(2):
             problem = replica_exchange.make_problem(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from entroscape import random
 from entroscape.config.sampler import Axis, MolecularDynamics
+from entroscape.domains import Box
 from entroscape.grid import Grid
 from entroscape.models.layout import ParameterLayout
 from entroscape.sampling import molecular_dynamics
@@ -61,8 +62,8 @@ def starts(count=2000, seed=3) -> np.ndarray:
 
 def make_problem(windows=ONE, observe=observe, **changes) -> molecular_dynamics.Problem:
     options = settings(windows, **changes)
-    half_width = HALF_WIDTH.to(getattr(torch, options.precision))
-    return molecular_dynamics.make_problem(observe, LAYOUT, half_width, GRID, options)
+    box = Box(HALF_WIDTH.to(getattr(torch, options.precision)))
+    return molecular_dynamics.make_problem(observe, LAYOUT, box, GRID, options)
 
 
 def start(windows=ONE, seed=0, states=None, **changes) -> tuple[molecular_dynamics.Problem, molecular_dynamics.State]:

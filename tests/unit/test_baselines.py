@@ -66,7 +66,7 @@ def test_every_point_is_used_once_per_epoch_and_runs_have_orders_of_their_own(ba
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.2), ("adam", 0.1)])
 def test_box_runs_never_leave_the_box_and_press_against_it(optimizer, rate):
-    half_width, stopped = problem().half_width, 0
+    half_width, stopped = problem().domain.half_width, 0
     for state in run_steps(Runs.grid([(optimizer, "box", rate)], 5, 8), 60)[1:]:
         assert (state.theta.abs() <= half_width).all()
         at_wall = state.theta.abs() == half_width
@@ -76,11 +76,10 @@ def test_box_runs_never_leave_the_box_and_press_against_it(optimizer, rate):
 
 
 def test_free_and_box_runs_differ_only_where_the_box_is_touched():
-    free, boxed = both().bound(network().half_width).split(4)
-    assert torch.isinf(free).all() and torch.equal(boxed[0], network().half_width)
+    assert both().kept.tolist() == [False] * 4 + [True] * 4
     result = records(both(), steps=400, record_every=400)[-1]
     assert result.inside[4:].all() and not result.inside[:4].all()
-    assert (result.theta[:4].abs() > network().half_width).any()
+    assert (result.theta[:4].abs() > network().domain.half_width).any()
 
 
 def test_start_is_uniform_within_torch_scales_and_clipped_for_box_runs():
@@ -88,7 +87,7 @@ def test_start_is_uniform_within_torch_scales_and_clipped_for_box_runs():
     first = records(both(runs=200), steps=0, width=16)[0].theta
     free, boxed = first[:200], first[200:]
     assert torch.equal(free, net.initial(generator(), 400)[:200])
-    assert (boxed.abs() <= net.half_width).all()
+    assert (boxed.abs() <= net.domain.half_width).all()
     weight = net.layout.slices["layers.0.weight"]
     assert (boxed[:, weight].abs() == 0.5).float().mean() == pytest.approx(1 - 0.5 / 0.7071, abs=0.03)
     assert free.mean() == pytest.approx(0, abs=0.01)

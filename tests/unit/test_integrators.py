@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 from torch import Tensor
 
-from entroscape.sampling.integrators import Evaluation, Phase, Thermostat, baoab, first_order, hmc, reflect
+from entroscape.domains import Box, reflect
+from entroscape.sampling.integrators import Evaluation, Phase, Thermostat, baoab, first_order, hmc
 
-NO_WALLS = torch.tensor(torch.inf, dtype=torch.float64)
+NO_WALLS = Box(torch.tensor(torch.inf, dtype=torch.float64))
 
 
 def evaluation(energy: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Evaluation]:
@@ -158,7 +159,7 @@ def test_without_a_force_walkers_fill_the_box_evenly_at_the_temperature_of_the_b
     flat, bath = evaluation(lambda theta: 0.0 * theta.sum(1)), Thermostat(1.0, generator(4))
     phase = phase_at(torch.zeros(walkers, 2, dtype=torch.float64), normal(walkers, 2), flat)
     for _ in range(400):
-        phase = integrator(phase, steps_of(0.05, walkers), half, flat, bath).phase
+        phase = integrator(phase, steps_of(0.05, walkers), Box(half), flat, bath).phase
     counts = np.array([np.histogram(t / h, 10, (-1, 1))[0] for t, h in zip(phase.theta.T, half, strict=True)])
     assert (counts.sum(axis=1) == walkers).all(), "none is outside"
     assert (((counts - walkers / 10) ** 2 / (walkers / 10)).sum(axis=1) < chi2.ppf(0.9999, 9)).all()
@@ -184,7 +185,7 @@ def test_leapfrog_with_walls_runs_backwards_to_where_it_began():
 
     def trajectory(theta: Tensor, velocity: Tensor) -> Phase:
         start = phase_at(theta, velocity, uneven)
-        return hmc(start, steps_of(0.02, 50), half, uneven, Given(0.0, generator(1), velocity), **options).phase
+        return hmc(start, steps_of(0.02, 50), Box(half), uneven, Given(0.0, generator(1), velocity), **options).phase
 
     there = trajectory(theta, velocity)
     moved = (there.theta - theta).abs().amax(1) > 0.01
@@ -204,7 +205,7 @@ def test_baoab_without_friction_runs_backwards_through_walls():
 
     def trajectory(phase: Phase) -> Phase:
         for _ in range(60):
-            phase = baoab(phase, steps_of(0.02, 50), half, uneven, Thermostat(0.0, generator())).phase
+            phase = baoab(phase, steps_of(0.02, 50), Box(half), uneven, Thermostat(0.0, generator())).phase
         return phase
 
     there = trajectory(phase_at(theta, velocity, uneven))
@@ -226,7 +227,7 @@ def test_hmc_leaves_the_target_invariant_at_large_steps():
     steep = evaluation(lambda theta: 3 * uneven_energy(theta))
     phase, bath, accepted = phase_at(theta, normal(walkers, 2), steep), Thermostat(1.0, generator(2)), []
     for _ in range(15):
-        moved = hmc(phase, steps_of(0.55, walkers), half, steep, bath, leapfrog_steps=3, jitter=0.2)
+        moved = hmc(phase, steps_of(0.55, walkers), Box(half), steep, bath, leapfrog_steps=3, jitter=0.2)
         phase, _ = moved.phase, accepted.append(float(moved.accepted.mean()))
         torch.testing.assert_close(phase.at.energy, steep(phase.theta).energy)
         torch.testing.assert_close(phase.at.force, steep(phase.theta).force)

@@ -55,7 +55,7 @@ def test_logits_and_gradients_equal_the_module_for_every_walker(dtype):
     network = from_module(module, 2, BOX, lambda generator, runs: torch.zeros(runs, 43))
     theta, x = random(3, network.layout.size, dtype=dtype), random(3, 5, 4, dtype=dtype)
     assert_equals_modules(network.logits, theta, x, module, x)
-    assert network.half_width.shape == (network.layout.size,)
+    assert network.domain.half_width.shape == (network.layout.size,)
 
 
 def test_the_module_and_the_global_generator_stay_as_they_are():

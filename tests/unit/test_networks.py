@@ -32,7 +32,7 @@ def test_networks_of_all_kinds_follow_the_data(kind, shape, classes, dtype):
     data = task(shape, classes)
     network = make_network(settings(kind), data)
     theta = network.initial(torch.Generator().manual_seed(1), 3)
-    assert theta.shape == (3, network.layout.size) and network.half_width.shape == (network.layout.size,)
+    assert theta.shape == (3, network.layout.size) and network.domain.half_width.shape == (network.layout.size,)
     x, theta = torch.as_tensor(data.x_train).to(dtype), theta.to(dtype)
     logits = network.logits(theta, x)
     assert logits.shape == (3, 6, classes or 1) and logits.dtype == dtype
@@ -44,7 +44,7 @@ def test_box_and_start_are_those_of_the_settings():
     data = task(VECTORS, None)
     network = make_network(settings("mlp", box_rule="first_dimension", box_factor=3.0, start="xavier"), data)
     assert network.layout.shapes == ((4, 20), (4,), (1, 4), (1,))
-    assert torch.equal(network.half_width.unique(), torch.tensor([1.5, 3.0], dtype=torch.float64))
+    assert torch.equal(network.domain.half_width.unique(), torch.tensor([1.5, 3.0], dtype=torch.float64))
     theta = network.initial(torch.Generator().manual_seed(1), 3)
     assert not theta[:, network.layout.slices["layers.0.bias"]].any()
 

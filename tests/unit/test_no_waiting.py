@@ -13,12 +13,15 @@ from entroscape import random
 from entroscape.config.sampler import Axis, LnTestLoss, Observables, SmoothedAccuracyLogit
 from entroscape.config.settings import NetworkSettings, SampleSettings
 from entroscape.data.dataset import TaskData
+from entroscape.domains import Box, Shell
 from entroscape.models import images, make_network
 from entroscape.sampling import molecular_dynamics, task_dynamics
 from entroscape.sampling.graph import Launcher
 from entroscape.sampling.molecular_dynamics import _round
 from entroscape.sampling.workers import Workers
 
+BOX = Box(HALF_WIDTH)
+SHELLS = {name: Shell(torch.tensor(1.3, dtype=torch.float64), name) for name in ("geodesic", "rescaling")}
 INTEGRATORS = ["baoab", "first_order", "hmc"]
 STAGES = {"explore": None, "refine": None, "production": 3}  # block
 READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
@@ -81,9 +84,9 @@ def test_the_watch_sees_what_waits(watched, monkeypatch, wait):
         watched(None, None, None)
 
 
-def toy(walkers=4, **changes):
+def toy(walkers=4, domain=BOX, **changes):
     options = settings(TWO, walkers=walkers, leapfrog_steps=2, jitter=0.1, **changes)
-    problem = molecular_dynamics.make_problem(observe, LAYOUT, HALF_WIDTH, GRID, options)
+    problem = molecular_dynamics.make_problem(observe, LAYOUT, domain, GRID, options)
     return problem, molecular_dynamics.init(problem, starts(), partial(random.generator, "waiting"))
 
 
@@ -111,7 +114,7 @@ def of_network(kind: str, walkers=2):
     )
     problem = task_dynamics.make_problem(sample, task(kind), "cpu")
     network = make_network(sample.network, task(kind))
-    states = network.initial(torch.Generator().manual_seed(0), 20).clamp(-network.half_width, network.half_width)
+    states = network.domain.project(network.initial(torch.Generator().manual_seed(0), 20))
     return problem, molecular_dynamics.init(problem, states.numpy(), partial(random.generator, "waiting"))
 
 
@@ -166,10 +169,10 @@ def test_a_launcher_calls_the_function_each_time_on_a_cpu():
     assert len(calls) == 4
 
 
-def on_gpu(integrator: str, launcher=None):
+def on_gpu(integrator: str, launcher=None, domain=BOX):
     """A run on the GPU, its rounds captured or, with a launcher that only calls, one by one."""
     options = settings(TWO, walkers=8, integrator=integrator, leapfrog_steps=2, jitter=0.1)
-    problem = molecular_dynamics.make_problem(observe, LAYOUT, HALF_WIDTH.cuda(), GRID, options)
+    problem = molecular_dynamics.make_problem(observe, LAYOUT, domain.to("cuda", domain.dtype), GRID, options)
     if launcher is not None:
         object.__setattr__(problem, "launch", launcher)
     state = molecular_dynamics.init(problem, starts(), partial(random.generator, "graph"))

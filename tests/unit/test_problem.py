@@ -14,8 +14,8 @@ def test_precision_follows_the_size_and_the_box_never_grows():
     small, large = regression(), regression(network=NetworkSettings(depth=1, width=20_000, box_factor=0.1))
     assert small.dtype == torch.float64 and large.dtype == torch.float32
     assert large.x_train.dtype == large.y_train.dtype == torch.float32
-    assert (large.half_width.double() <= large.network.half_width).all()
-    np.testing.assert_allclose(large.half_width, large.network.half_width, rtol=2e-7)
+    assert (large.domain.half_width.double() <= large.network.domain.half_width).all()
+    np.testing.assert_allclose(large.domain.half_width, large.network.domain.half_width, rtol=2e-7)
     assert problem().y_train.dtype == torch.int64
 
 

@@ -9,6 +9,8 @@ from entroscape.config.training import Search
 from entroscape.errors import ConfigError
 from entroscape.training.search import COLUMNS, choose, grid_runs, untrained
 
+BOTH = ("free", "box")
+
 
 def table(*rows, optimizer="sgd") -> pd.DataFrame:
     """Rows (protocol, learning_rate, batch_size, losses)."""
@@ -57,20 +59,20 @@ def test_each_optimizer_has_its_own_choice():
 
 
 def test_a_setting_without_alternative_is_taken_untrained():
-    runs = grid_runs(search([3e-4]), ["sgd"], 128, 1)
+    runs = grid_runs(search([3e-4]), ["sgd"], BOTH, 128, 1)
     assert choose(untrained(runs)) == {("sgd", "free"): (3e-4, 128), ("sgd", "box"): (3e-4, 128)}
 
 
 def test_adam_has_rates_of_its_own_where_they_are_given():
     for adam, expected in ((None, [0.1]), ([0.01, 0.02], [0.01, 0.02])):
-        runs = grid_runs(search([0.1], adam), ["sgd", "adam"], 5, 3)
+        runs = grid_runs(search([0.1], adam), ["sgd", "adam"], BOTH, 5, 3)
         rates = {name: sorted(set(runs.learning_rate[runs.optimizer == name])) for name in ("sgd", "adam")}
         assert rates == {"sgd": [0.1], "adam": expected}
         assert len(runs) == 2 * 3 * (1 + len(expected))
 
 
 def test_one_batch_holds_every_protocol_and_rate_and_the_useful_rate_is_chosen():
-    runs = grid_runs(search([1e-6, 0.05]), ["sgd", "adam"], 5, 6)
+    runs = grid_runs(search([1e-6, 0.05]), ["sgd", "adam"], BOTH, 5, 6)
     rows = runs.frame(records(runs, steps=300, record_every=300)[-1])[COLUMNS]
     assert rows.groupby(["optimizer", "protocol", "learning_rate"]).run.agg(list).tolist() == [list(range(6))] * 8
     assert set(choose(rows).values()) == {(0.05, 5)} and len(choose(rows)) == 4

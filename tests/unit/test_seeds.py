@@ -128,13 +128,13 @@ def test_a_descent_is_adam_of_torch_on_ln_loss_projected_onto_the_box():
             ln_loss(task.network.logits(theta, task.x_train), task.y_train).sum().backward()
             optimizer.step()
             with torch.no_grad():
-                theta.clamp_(-task.half_width, task.half_width)
+                theta.clamp_(-task.domain.half_width, task.domain.half_width)
             torch.testing.assert_close(record.theta[run], theta[0].detach(), rtol=1e-9, atol=1e-12)
 
 
 def test_a_regression_with_more_parameters_than_points_is_followed_down_to_any_loss():
     task = regression(points=10)
-    start = task.network.initial(generator(), 8).clamp(-task.half_width, task.half_width)
+    start = task.domain.project(task.network.initial(generator(), 8))
     lowest = min(
         record.ln_train_loss.min()
         for record, _ in hop(task, start, rounds=5, steps=300, record_every=50, generator=generator())

@@ -90,7 +90,7 @@ def test_seeds_are_states_in_the_box_with_their_own_coordinates(folder):
     seeds, task = read_dataset(folder / "seeds.nc"), Problem.of(network(), DATA)
     logits = network().logits
     theta = torch.as_tensor(seeds.theta.to_numpy())
-    assert (theta.abs() <= network().half_width).all()
+    assert (theta.abs() <= network().domain.half_width).all()
     np.testing.assert_allclose(seeds.ln_train_loss, ln_loss(logits(theta, task.x_train), task.y_train), atol=1e-12)
     np.testing.assert_allclose(seeds.test_accuracy, accuracy(logits(theta, task.x_test), task.y_test))
     assert seeds.ln_train_loss.min() < read_table(folder / "train.parquet").ln_train_loss.min()
@@ -161,5 +161,5 @@ def test_large_networks_are_trained_in_single_precision_a_few_runs_at_a_time(tmp
     assert not table.duplicated(["optimizer", "protocol", "run", "step"]).any()
     assert table.inside[table.protocol == "box"].all()
     assert seeds.theta.dtype == np.float32
-    half_width = problem_module.make_network(NETWORK, data()).half_width
+    half_width = problem_module.make_network(NETWORK, data()).domain.half_width
     assert (np.abs(seeds.theta.to_numpy().astype(float)) <= half_width.numpy()).all()

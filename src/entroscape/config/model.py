@@ -10,17 +10,30 @@ BoxRule = Literal["width", "first_dimension", "fan_in", "fan_out"]
 Start = Literal["torch", "xavier", "normal", "nanda"]
 
 
+class Shell(Section):
+    """The shell of all parameter vectors of one length, in place of a box; arXiv:2505.11411, figure 2."""
+
+    norm: Positive = Field(description="L2 norm of all parameters together")
+    motion: Literal["geodesic", "rescaling"] = Field(
+        "geodesic",
+        description="how walkers move: along great circles, or straight on and then rescaled to the norm, as published,"
+        " which samples another temperature (docs/method.md)",
+    )
+
+
 class _Model(Section):
     """What networks of all kinds have; `widths` means something else for each."""
 
     widths: Annotated[list[Count], Field(min_length=1)]
     reference_width: Count = Field(description="the width whose landscape is drawn, one of `widths`")
-    box_rule: BoxRule = Field(
+    box_rule: BoxRule | None = Field(
+        None,
         description="parameters are confined to +- box_factor / sqrt(n): n is the width, the first dimension of the"
         " parameter's tensor, its fan in, elements / first dimension (for a bias, of the weight before it), or its fan"
-        " out, elements / second dimension (a bias's length)"
+        " out, elements / second dimension (a bias's length)",
     )
-    box_factor: Positive = Field(description="size of the box, see box_rule")
+    box_factor: Positive | None = Field(None, description="size of the box, see box_rule")
+    shell: Shell | None = Field(None, description="where parameters live, in place of the box")
     start: Start = Field(
         description="where training starts: as torch's own layers do, xavier (uniform, biases zero), or normal"
         " (linear layers with deviation 0.01 and biases zero, convolutions as torch's); nanda: as Nanda et al."
@@ -33,6 +46,15 @@ class _Model(Section):
             raise ValueError("widths must differ from each other")
         if self.reference_width not in self.widths:
             raise ValueError(f"reference_width must be one of widths = {self.widths}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_domain(self) -> Self:
+        for key, value in (("box_rule", self.box_rule), ("box_factor", self.box_factor)):
+            if self.shell is None and value is None:
+                raise ValueError(f"{key} must be given, or shell in place of the box")
+            if self.shell is not None and value is not None:
+                raise ValueError(f"{key} must be left out, or null, where shell is given")
         return self
 
 

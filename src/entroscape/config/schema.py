@@ -97,6 +97,19 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _shell_fits_sampler(self) -> Self:
+        shell, sampler = self.model.shell, self.sampler
+        if shell is None:
+            return self
+        if sampler.kind == "wlmc":
+            raise ValueError("model.shell must be left out with sampler.kind wlmc, whose moves know only the box")
+        if sampler.main.masses != "unit":
+            raise ValueError("sampler.main.masses must be unit with model.shell, where all parameters turn together")
+        if sampler.main.integrator == "hmc" and shell.motion == "rescaling":
+            raise ValueError("model.shell.motion must be geodesic with the integrator hmc, which asks for a way back")
+        return self
+
+    @model_validator(mode="after")
     def _coordinate_fits_sampler(self) -> Self:
         kind, sampler = self.observables.y.kind, self.sampler.kind
         if (sampler == "wlmc") != (kind == "test_accuracy"):
@@ -126,7 +139,9 @@ class Run(Section):
     courses: bool = Field(True, description="whether the courses of training of config/courses.yaml take part")
 
 
-Baseline = Literal["free", "box", "adam free", "adam box", "adamw free", "adamw box", "adamw shell"]
+Baseline = Literal[
+    "free", "box", "shell", "adam free", "adam box", "adam shell", "adamw free", "adamw box", "adamw shell"
+]
 Quantity = Literal[
     "advantage", "volume_ratio", "equilibrium", "barrier", "path_barrier", "jump", "valley", "lowest_trained"
 ]

@@ -13,12 +13,12 @@ from pydantic import Field, ValidationError
 from entroscape.config.data import Data, ImagePair
 from entroscape.config.explain import mistakes, nearest
 from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
-from entroscape.config.model import BoxRule, MLPModel, Model, Start, TransformerModel
+from entroscape.config.model import BoxRule, MLPModel, Model, Shell, Start, TransformerModel
 from entroscape.config.sampler import Cycles, MolecularDynamics, Observables, ReplicaExchange
 from entroscape.config.schema import Analysis, Claim, CourseClaim, Experiment
 from entroscape.config.section import Count, Positive, Probability, Section
 from entroscape.config.sources import Fetched, LocalFile
-from entroscape.config.training import Optimizer, Search
+from entroscape.config.training import AdamWOptions, Optimizer, Search
 from entroscape.errors import ConfigError
 
 Procedure = Annotated[ReplicaExchange | Cycles | MolecularDynamics, Field(discriminator="procedure")]
@@ -32,8 +32,9 @@ class NetworkSettings(Section):
     width: Count
     heads: Count | None = Field(None, description="of a transformer")
     mlp_ratio: Count | None = Field(None, description="of a transformer")
-    box_rule: BoxRule = "width"
-    box_factor: Positive
+    box_rule: BoxRule | None = "width"
+    box_factor: Positive | None = None
+    shell: Shell | None = Field(None, description="where parameters live in place of the box")
     start: Start = "torch"
 
 
@@ -74,6 +75,7 @@ class SearchSettings(Section):
     train_points: Count | None
     optimizers: list[Optimizer]
     momentum: Annotated[float, Field(ge=0, lt=1)]
+    adamw: AdamWOptions | None = None
     search: Search
 
 
@@ -85,6 +87,7 @@ class TrainSettings(Section):
     network: NetworkSettings
     train_points: Count | None
     momentum: Annotated[float, Field(ge=0, lt=1)]
+    adamw: AdamWOptions | None = None
     runs: Count
     steps: Count
     record_every: Count
@@ -248,6 +251,7 @@ def _network(model: Model, width: int) -> NetworkSettings:
         mlp_ratio=model.mlp_ratio if isinstance(model, TransformerModel) else None,
         box_rule=model.box_rule,
         box_factor=model.box_factor,
+        shell=model.shell,
         start=model.start,
     )
 
@@ -261,6 +265,7 @@ def _search(description: Experiment, experiment: str, name: str, variant: Varian
         train_points=variant.train_points,
         optimizers=training.optimizers,
         momentum=training.momentum,
+        adamw=training.adamw,
         search=training.search,
     )
 
@@ -273,6 +278,7 @@ def _train(description: Experiment, experiment: str, name: str, variant: Variant
         network=_network(description.model, variant.width),
         train_points=variant.train_points,
         momentum=training.momentum,
+        adamw=training.adamw,
         runs=training.runs,
         steps=training.steps,
         record_every=training.record_every,

@@ -3,9 +3,12 @@
 import importlib
 from functools import partial
 
+import torch
+
 from entroscape.config.settings import NetworkSettings
 from entroscape.data.dataset import TaskData
-from entroscape.models.layout import box_half_width
+from entroscape.domains import Box, Domain, Shell
+from entroscape.models.layout import ParameterLayout, box_half_width
 from entroscape.models.network import Network
 from entroscape.models.start import draw
 
@@ -25,5 +28,13 @@ def make_network(settings: NetworkSettings, data: TaskData) -> Network:
     module = importlib.import_module(network_module(settings.kind))
     outputs = 1 if data.classes is None else data.classes
     layout, logits, prepare = module.build(settings, data.x_train.shape[1:], outputs)
-    half_width = box_half_width(settings.box_rule, settings.box_factor, settings.width, layout)
-    return Network(layout, logits, half_width, partial(draw, layout=layout, start=settings.start), prepare)
+    initial = partial(draw, layout=layout, start=settings.start)
+    return Network(layout, logits, _domain(settings, layout), initial, prepare)
+
+
+def _domain(settings: NetworkSettings, layout: ParameterLayout) -> Domain:
+    """Where the parameters live, in float64."""
+    if settings.shell is not None:
+        return Shell(torch.tensor(settings.shell.norm, dtype=torch.float64), settings.shell.motion)
+    assert settings.box_rule is not None and settings.box_factor is not None, "the configuration sees to it"
+    return Box(box_half_width(settings.box_rule, settings.box_factor, settings.width, layout))

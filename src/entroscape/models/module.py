@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.utils import parameters_to_vector
 
+from entroscape.domains import Box
 from entroscape.models.layout import ParameterLayout
 from entroscape.models.network import Network
 
@@ -41,7 +42,8 @@ def from_module(
     layout = ParameterLayout(tuple(named), tuple(tuple(p.shape) for p in named.values()))
     if initial is None:
         initial = partial(_draw, module=_resettable(module))
-    return Network(layout, partial(_logits, module=module, layout=layout, points=points), half_width(layout), initial)
+    logits = partial(_logits, module=module, layout=layout, points=points)
+    return Network(layout, logits, Box(half_width(layout)), initial)
 
 
 def _logits(theta: Tensor, x: Tensor, module: nn.Module, layout: ParameterLayout, points: int) -> Tensor:

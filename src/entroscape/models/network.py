@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor
 
+from entroscape.domains import Domain
 from entroscape.models.layout import ParameterLayout
 
 Logits = Callable[[Tensor, Tensor], Tensor]
@@ -21,13 +22,13 @@ class Network:
 
     logits: (theta[W, P], points) -> logits[W, N, C], in the dtype of theta; C = 1 for regression. The points are
     x[N, *shape], shared by all walkers, or x[W, N, *shape] of their own, or what `prepare` made of x[N, *shape].
-    half_width: float64[P], the box that confines the parameters to +- this.
+    domain: where the parameters live, a box or a shell, in float64.
     initial: (generator, R) -> theta[R, P], float64: where training starts.
     prepare: x[N, *shape] -> points, all that `logits` computes of shared points alone; worth it for points that stay.
     """
 
     layout: ParameterLayout
     logits: Logits
-    half_width: Tensor
+    domain: Domain
     initial: Callable[[Generator, int], Tensor]
     prepare: Callable[[Tensor], Tensor] = unchanged

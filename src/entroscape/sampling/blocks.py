@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from entroscape.domains import Box
 from entroscape.models.layout import ParameterLayout
 from entroscape.sampling.coordinates import Coordinates
 
@@ -29,9 +30,9 @@ class Blocks:
         return ParameterLayout(("u", "v"), ((self.first,), (self.second,)))
 
     @property
-    def half_width(self) -> Tensor:
-        """The box, float64[P]."""
-        return torch.ones(self.first + self.second, dtype=torch.float64)
+    def box(self) -> Box:
+        """The box, in float64."""
+        return Box(torch.ones(self.first + self.second, dtype=torch.float64))
 
     def observe(self, theta: Tensor) -> Coordinates:
         """x and y of theta[W, P]; there is no accuracy."""

@@ -70,7 +70,7 @@ def _problem(study: StepSizeStudy, integrator: Integrator, time_step: float) -> 
         checkpoint_seconds=60.0,
     )
     grid = Grid.continuous(study.axis, study.axis, "ln_test_loss")
-    problem = dynamics.make_problem(blocks.observe, blocks.layout, blocks.half_width, grid, settings)
+    problem = dynamics.make_problem(blocks.observe, blocks.layout, blocks.box, grid, settings)
     return replace(problem, schedule=Schedule(0, 0, rounds, settings.factor, dynamics.BLOCKS))
 
 

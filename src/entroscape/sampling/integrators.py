@@ -1,7 +1,7 @@
-"""Time steps of walkers in a potential U(theta) inside a box; units with kT = 1.
+"""Time steps of walkers in a potential U(theta) inside a box or on a shell; units with kT = 1.
 
 A step[W, P] that differs between parameters is a mass for each of them, (step / common step)^-2, with velocities in
-units of their thermal spread.
+units of their thermal spread. On a shell all parameters of a walker have the same step.
 
 Each integrator advances a `Phase` by one step per call and reports the energy that its deterministic part has gained:
 zero for an exact step, and what a Metropolis test would judge. No operation waits for the host.
@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
+
+from entroscape.domains import Domain
 
 
 class Evaluation(NamedTuple):
@@ -54,41 +56,32 @@ class Thermostat(NamedTuple):
         return torch.randn(like.shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
 
-def reflect(theta: Tensor, velocity: Tensor, half_width: Tensor) -> tuple[Tensor, Tensor]:
-    """Mirror what has left the box back in and turn its velocity; the speed is kept.
-
-    A parameter that went further than the box is wide, which only a diverging step does, ends on the wall.
-    """
-    clipped = theta.clamp(-half_width, half_width)
-    mirrored = (2 * clipped - theta).clamp(-half_width, half_width)
-    return mirrored, torch.where(clipped == theta, velocity, -velocity)
-
-
-def first_order(phase: Phase, step: Tensor, half_width: Tensor, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
+def first_order(phase: Phase, step: Tensor, domain: Domain, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
     """Kick, friction and noise, then drift: symplectic Euler, as published (arXiv:2503.13145). step[W, P]."""
-    kicked = phase.velocity + step * phase.at.force
-    noise = (2 * thermostat.friction * step).sqrt() * thermostat.noise(kicked)
+    kicked = phase.velocity + step * domain.tangent(phase.theta, phase.at.force)
+    noise = (2 * thermostat.friction * step).sqrt() * domain.tangent(phase.theta, thermostat.noise(kicked))
     velocity = kicked - step * thermostat.friction * phase.velocity + noise
-    theta, velocity = reflect(phase.theta + step * velocity, velocity, half_width)
+    theta, velocity = domain.drift(phase.theta, velocity, step)
     at = evaluate(theta)
     gained = at.energy - phase.at.energy + _kinetic(kicked) - _kinetic(phase.velocity)
     return Moved(Phase(theta, velocity, at), gained, _metropolis(gained))
 
 
-def baoab(phase: Phase, step: Tensor, half_width: Tensor, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
+def baoab(phase: Phase, step: Tensor, domain: Domain, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
     """Half kick, half drift, friction and noise, half drift, half kick. step[W, P].
 
     Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34: second order, with small errors in averages over
-    positions, which are all that a landscape needs.
+    positions, which are all that a landscape needs. On a shell its drifts follow great circles and its kicks and noise
+    the tangent (Leimkuhler and Matthews, Proc. R. Soc. A 472, 20160138, 2016).
     """
     half = step / 2
-    kicked = phase.velocity + half * phase.at.force
-    theta, velocity = reflect(phase.theta + half * kicked, kicked, half_width)
+    kicked = phase.velocity + half * domain.tangent(phase.theta, phase.at.force)
+    theta, velocity = domain.drift(phase.theta, kicked, half)
     decay = (-thermostat.friction * step).exp()
-    thermal = decay * velocity + (1 - decay**2).sqrt() * thermostat.noise(velocity)
-    theta, drifted = reflect(theta + half * thermal, thermal, half_width)
+    thermal = decay * velocity + (1 - decay**2).sqrt() * domain.tangent(theta, thermostat.noise(velocity))
+    theta, drifted = domain.drift(theta, thermal, half)
     at = evaluate(theta)
-    velocity = drifted + half * at.force
+    velocity = drifted + half * domain.tangent(theta, at.force)
     kinetic = _kinetic(kicked) - _kinetic(phase.velocity) + _kinetic(velocity) - _kinetic(drifted)
     gained = at.energy - phase.at.energy + kinetic
     return Moved(Phase(theta, velocity, at), gained, _metropolis(gained))
@@ -97,7 +90,7 @@ def baoab(phase: Phase, step: Tensor, half_width: Tensor, evaluate: Evaluate, th
 def hmc(
     phase: Phase,
     step: Tensor,
-    half_width: Tensor,
+    domain: Domain,
     evaluate: Evaluate,
     thermostat: Thermostat,
     leapfrog_steps: int,
@@ -110,13 +103,13 @@ def hmc(
     """
     uniform = torch.rand(step.shape[0], 2, generator=thermostat.generator, dtype=step.dtype, device=step.device)
     step = step * (1 + jitter * (2 * uniform[:, :1] - 1))
-    start = velocity = thermostat.noise(phase.velocity)
+    start = velocity = domain.tangent(phase.theta, thermostat.noise(phase.velocity))
     theta, at = phase.theta, phase.at
     for _ in range(leapfrog_steps):
-        velocity = velocity + step / 2 * at.force
-        theta, velocity = reflect(theta + step * velocity, velocity, half_width)
+        velocity = velocity + step / 2 * domain.tangent(theta, at.force)
+        theta, velocity = domain.drift(theta, velocity, step)
         at = evaluate(theta)
-        velocity = velocity + step / 2 * at.force
+        velocity = velocity + step / 2 * domain.tangent(theta, at.force)
     gained = at.energy - phase.at.energy + _kinetic(velocity) - _kinetic(start)
     probability = _metropolis(gained)
     keep = uniform[:, 1] < probability

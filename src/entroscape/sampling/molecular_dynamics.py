@@ -20,6 +20,7 @@ import xarray as xr
 from torch import Tensor
 
 from entroscape.config.sampler import MolecularDynamics
+from entroscape.domains import Box, Domain
 from entroscape.errors import SamplingError
 from entroscape.grid import Grid
 from entroscape.models.layout import ParameterLayout
@@ -42,15 +43,16 @@ MEMORY = 20  # rounds over which the force on a tensor is averaged, for its mass
 
 @dataclass(frozen=True)
 class Problem:
-    """What is sampled: coordinates of parameters in a box, on a grid, in windows.
+    """What is sampled: coordinates of parameters in a domain, on a grid, in windows.
 
-    observe: theta[W, P] -> coordinates. layout: names the tensors whose kinetic temperature is reported. half_width:
-    the box, [P]. map: geometry of the maps. Tensors of the state live on the device of `half_width`.
+    observe: theta[W, P] -> coordinates. layout: names the tensors whose kinetic temperature is reported. domain: the
+    box or shell that parameters live in. map: geometry of the maps. Tensors of the state live on the device of the
+    domain.
     """
 
     observe: Observe
     layout: ParameterLayout
-    half_width: Tensor
+    domain: Domain
     grid: Grid
     map: EntropyMap
     settings: MolecularDynamics
@@ -60,7 +62,7 @@ class Problem:
     @property
     def parameters(self) -> int:
         """Parameters of a walker, P."""
-        return len(self.half_width)
+        return self.layout.size
 
     @property
     def steps(self) -> int:
@@ -148,14 +150,14 @@ class Info:
 
 
 def make_problem(
-    observe: Observe, layout: ParameterLayout, half_width: Tensor, grid: Grid, settings: MolecularDynamics
+    observe: Observe, layout: ParameterLayout, domain: Domain, grid: Grid, settings: MolecularDynamics
 ) -> Problem:
-    """Problem of a network; half_width[P] has the precision and the device that walkers will have."""
+    """Problem of a network; the domain has the precision and the device that walkers will have."""
     schedule = Schedule.of(settings.steps, settings.steps_per_round, settings.factor, BLOCKS)
-    windows = torch.tensor(settings.windows, dtype=torch.float64, device=half_width.device)
+    windows = torch.tensor(settings.windows, dtype=torch.float64, device=domain.device)
     stiffness = settings.confinement.x, settings.confinement.y
     geometry = EntropyMap.of(grid, windows, stiffness, settings.depth, settings.deposit_width)
-    return Problem(observe, layout, half_width, grid, geometry, settings, schedule)
+    return Problem(observe, layout, domain, grid, geometry, settings, schedule)
 
 
 def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.random.Generator]) -> State:
@@ -173,8 +175,9 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
     SamplingError
         If no start lies in a window, or the network's coordinates are not finite.
     """
-    device, settings = problem.half_width.device, problem.settings
-    theta = _choose_starts(problem, torch.as_tensor(starts).to(problem.half_width), generator("start"))
+    device, settings, domain = problem.domain.device, problem.settings, problem.domain
+    states = domain.project(torch.as_tensor(starts).to(device=device, dtype=domain.dtype))
+    theta = _choose_starts(problem, states, generator("start"))
     seed = int(generator("dynamics").integers(2**63 - 1))
     noise = torch.Generator(device=device).manual_seed(seed)
     windows, walkers = len(settings.windows), settings.walkers
@@ -184,7 +187,7 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
     return State(
         steps=0,
         theta=theta,
-        velocity=torch.randn(theta.shape, generator=noise, dtype=theta.dtype, device=device),
+        velocity=_thermal(problem, theta, noise),
         coordinates=double(3, len(theta)),
         entropy=problem.map.zeros(),
         felt=problem.map.felt(problem.map.zeros()),
@@ -255,6 +258,12 @@ def between_walkers(counts: Tensor) -> Tensor:
     return mean.var(1) / within.mean(1).clamp(min=1e-300)
 
 
+def _thermal(problem: Problem, theta: Tensor, noise: torch.Generator) -> Tensor:
+    """Velocities[W, P] at kT = 1 of walkers at theta[W, P]."""
+    velocity = torch.randn(theta.shape, generator=noise, dtype=theta.dtype, device=theta.device)
+    return problem.domain.tangent(theta, velocity)
+
+
 def _begin_stage(problem: Problem, state: State) -> None:
     state.felt.copy_(problem.map.felt(state.entropy))
     for sums in (state.visits, state.acceptance, state.temperature, state.exchanges):
@@ -270,7 +279,7 @@ def _round(problem: Problem, state: State, block: int | None, workers: Workers) 
     time_step = (state.time_step.unsqueeze(1) * state.scale).repeat_interleave(settings.walkers, dim=0)
     weights = _bin_energies(problem, state.felt) if block is not None else None
     for number in range(settings.steps_per_round):
-        phase, _, accepted = advance(phase, time_step, problem.half_width, evaluate)
+        phase, _, accepted = advance(phase, time_step, problem.domain, evaluate)
         state.acceptance += _per_window(problem, accepted).mean(1) / settings.steps_per_round
         x, y = (_per_window(problem, value) for value in phase.at[:2])
         if weights is not None and block is not None:
@@ -286,12 +295,14 @@ def _round(problem: Problem, state: State, block: int | None, workers: Workers) 
     state.theta.copy_(phase.theta)
     state.velocity.copy_(phase.velocity)
     state.coordinates.copy_(torch.stack(phase.at[:3]))
-    state.temperature += _mean_squares(problem, phase.velocity)
-    state.force.lerp_(_mean_squares(problem, phase.at.force), 1 / MEMORY)
+    # on a shell there is no motion across it, and a tensor that is most of the norm has little freedom
+    freedom = _tensor_means(problem, problem.domain.freedom(phase.theta))
+    state.temperature += _tensor_means(problem, phase.velocity.square()) / freedom
+    state.force.lerp_(_tensor_means(problem, phase.at.force.square()), 1 / MEMORY)
 
 
 def _integrator(problem: Problem, state: State) -> Callable[..., integrators.Moved]:
-    """(phase, time step, half width, evaluate) -> the configured step."""
+    """(phase, time step, domain, evaluate) -> the configured step."""
     settings = problem.settings
     thermostat = Thermostat(settings.friction, state.generators[0])
     if settings.integrator == "hmc":
@@ -368,9 +379,9 @@ def _bin_energies(problem: Problem, felt: Tensor) -> Tensor:
     return problem.map.potential_on_grid(felt, x, y).flatten(1)
 
 
-def _mean_squares(problem: Problem, values: Tensor) -> Tensor:
-    """Mean square in each tensor of each window, float64[M, tensors], of values[W, P]; kT if they are velocities."""
-    parts = torch.split(values.square(), list(problem.layout.counts), dim=1)
+def _tensor_means(problem: Problem, values: Tensor) -> Tensor:
+    """Mean in each tensor of each window, float64[M, tensors], of values[W, P]."""
+    parts = torch.split(values, list(problem.layout.counts), dim=1)
     means = torch.stack([part.mean(1, dtype=torch.float64) for part in parts], dim=1)
     return means.unflatten(0, (-1, problem.settings.walkers)).mean(1)
 
@@ -421,8 +432,10 @@ def _adapt_masses(problem: Problem, state: State) -> None:
     At equilibrium the mean square force is kT times the mean curvature, so 1 / sqrt(it) is how far a parameter can go
     in a step. Where forces are weak the box is what limits it. The geometric mean of all masses stays 1.
     """
+    assert isinstance(problem.domain, Box), "the configuration sees to it"
     counts = torch.tensor(problem.layout.counts, dtype=torch.float64, device=state.force.device)
-    widths = torch.stack([part.double().mean() for part in problem.half_width.split(list(problem.layout.counts))])
+    half_widths = problem.domain.half_width.split(list(problem.layout.counts))
+    widths = torch.stack([part.double().mean() for part in half_widths])
     wanted = -(state.force + widths**-2).log() / 2
     wanted = wanted - (wanted * counts).sum(1, keepdim=True) / counts.sum()
     owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts.long())
@@ -432,11 +445,10 @@ def _adapt_masses(problem: Problem, state: State) -> None:
 
 def _calm(problem: Problem, state: State) -> None:
     """Give walkers that became hot thermal velocities, and their window a shorter time step: it has grown too far."""
+    # one parameter more or less does not matter for so coarse a test: on a shell P - 1 velocities are free
     hot = state.velocity.square().mean(1) > 1 + WARM * (2 / problem.parameters) ** 0.5
-    noise = torch.randn(
-        state.velocity.shape, generator=state.generators[0], dtype=state.velocity.dtype, device=state.velocity.device
-    )
-    state.velocity.copy_(torch.where(hot.unsqueeze(1), noise, state.velocity))
+    fresh = _thermal(problem, state.theta, state.generators[0])
+    state.velocity.copy_(torch.where(hot.unsqueeze(1), fresh, state.velocity))
     state.time_step *= torch.where(_per_window(problem, hot).any(1), RETREAT, 1.0)
 
 

@@ -24,8 +24,8 @@ def make_problem(settings: SampleSettings, task: TaskData, device: str) -> molec
     points = network.prepare(tensor(np.concatenate([task.x_train, task.x_test])))
     grid = Grid.continuous(settings.observables.ln_train_loss, y.axis, y.kind)
     observe = observer(network.logits, points, (tensor(task.y_train), tensor(task.y_test)), y)
-    half_width = network.half_width.to(device=device, dtype=dtype)
-    return molecular_dynamics.make_problem(observe, network.layout, half_width, grid, procedure)
+    domain = network.domain.to(device, dtype)
+    return molecular_dynamics.make_problem(observe, network.layout, domain, grid, procedure)
 
 
 def starts(

@@ -33,6 +33,7 @@ def starts(settings: SampleSettings, problem: Any, trained: np.ndarray, random: 
 def _network_builder(settings: SampleSettings, task: TaskData, grid: Grid) -> Callable[[], NetworkSystem]:
     """Maker of independent systems of the variant's network, all parameters in the box +- box_factor / sqrt(width)."""
     network = settings.network
+    assert network.box_factor is not None, "the configuration sees to it"
     sizes = [task.x_train.shape[1], *[network.width] * (network.depth or 0), task.classes or 1]
     parameters = sum(inputs * outputs + outputs for inputs, outputs in itertools.pairwise(sizes))
     half_width = np.full(parameters, network.box_factor / np.sqrt(network.width))

@@ -1,7 +1,8 @@
-"""Baselines: many independent runs of SGD with momentum and of Adam, trained together as one batched computation.
+"""Baselines: many independent runs of SGD with momentum, Adam and AdamW, trained together as one batched computation.
 
-The state of R runs is theta[R, P]. Two protocols run side by side: "free" is the plain optimizer; "box" projects
-onto the sampler's box after every step, since the landscape counts no state outside it.
+The state of R runs is theta[R, P]. Two protocols run side by side: "free" is the plain optimizer; "box" or "shell"
+projects onto the sampler's domain after every step, since the landscape counts no state outside it. On a shell weight
+decay has no effect on the norm: it lengthens steps, by 1 / (1 - learning rate x decay).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +15,12 @@ import torch
 from torch import Generator, Tensor
 
 from entroscape.config.sampler import TestCoordinate
+from entroscape.config.training import AdamWOptions
+from entroscape.domains import Box
 from entroscape.observables import mean_loss
 from entroscape.training.problem import Problem
 
-PROTOCOLS = ("free", "box")
-OPTIMIZERS = ("sgd", "adam")  # the runs of a batch are in this order
+OPTIMIZERS = ("sgd", "adam", "adamw")  # the runs of a batch are in this order
 
 # of Adam, as proposed (Kingma and Ba 2014) and as in torch.optim.Adam
 BETAS = (0.9, 0.999)
@@ -29,8 +31,8 @@ class State(NamedTuple):
     """What the next step needs, for R runs with P parameters on N train points."""
 
     theta: Tensor  # [R, P]
-    velocity: Tensor  # [R, P], of SGD the sum of past gradients as in torch.optim.SGD, of Adam their mean
-    square: Tensor  # [A, P], mean of the squared gradients of the runs of Adam, which are the last A
+    velocity: Tensor  # [R, P], of SGD the sum of past gradients as in torch.optim.SGD, of Adam and AdamW their mean
+    square: Tensor  # [A, P], mean of the squared gradients of the runs of Adam and AdamW, which are the last A
     order: Tensor  # [R, N], each run's order of the train points in this epoch
     position: int  # points of this epoch already used
     steps: int  # already done
@@ -43,15 +45,15 @@ class Record(NamedTuple):
     theta: Tensor  # [R, P]
     ln_train_loss: np.ndarray  # [R], all train points; not finite where a run has diverged
     test: dict[str, np.ndarray]  # [R] each, as `Problem.test` names them
-    inside: np.ndarray  # [R], bool: every parameter within the box
+    inside: np.ndarray  # [R], bool: within the sampler's domain
 
 
 @dataclass(frozen=True)
 class Runs:
     """The R runs of one batch: what is their own, and the batch size, which they share."""
 
-    optimizer: np.ndarray  # [R], "sgd" or "adam", in this order
-    protocol: np.ndarray  # [R], "free" or "box"
+    optimizer: np.ndarray  # [R], of `OPTIMIZERS`, in their order
+    protocol: np.ndarray  # [R], "free", or the name of the domain
     run: np.ndarray  # [R], number of the run among those of equal optimizer, protocol and learning rate
     learning_rate: np.ndarray  # [R]
     batch_size: int
@@ -75,13 +77,13 @@ class Runs:
             yield Runs(optimizer, protocol, run, self.learning_rate[part], self.batch_size)
 
     def numbers(self, runs: int) -> np.ndarray:
-        """Number of each run among those of both optimizers, `runs` of each, [R]."""
-        return self.run + runs * (self.optimizer == "adam")
+        """Number of each run among those of all optimizers, `runs` of each, [R]."""
+        return self.run + runs * np.array([OPTIMIZERS.index(name) for name in self.optimizer])
 
-    def bound(self, half_width: Tensor) -> Tensor:
-        """Largest allowed |theta|, [R, P]: the box of half_width[P], or no bound for free runs."""
-        boxed = torch.as_tensor(self.protocol == "box").unsqueeze(1)
-        return torch.where(boxed, half_width, torch.inf)
+    @property
+    def kept(self) -> np.ndarray:
+        """Which runs are kept in the domain, bool[R]."""
+        return self.protocol != "free"
 
     def frame(self, record: Record) -> pd.DataFrame:
         """One row per run: the columns of the training table."""
@@ -101,51 +103,72 @@ class Runs:
 
 
 def init_state(problem: Problem, runs: Runs, generator: Generator) -> State:
-    """Runs at rest at the network's random start, clipped onto the box where they are kept in it.
+    """Runs at rest at the network's random start, projected onto the domain where they are kept in it.
 
-    The clipping matters for networks that start wider than the box.
+    In a box this matters for networks that start wider than it.
     """
-    bound = runs.bound(problem.half_width)
-    theta = problem.network.initial(generator, len(runs)).to(problem.dtype).clamp(-bound, bound)
-    square = torch.zeros(int((runs.optimizer == "adam").sum()), theta.shape[1], dtype=theta.dtype)
+    theta = problem.network.initial(generator, len(runs)).to(problem.dtype)
+    theta = torch.where(_column(runs.kept), problem.domain.project(theta), theta)
+    square = torch.zeros(int((runs.optimizer != "sgd").sum()), theta.shape[1], dtype=theta.dtype)
     points = len(problem.y_train)
     order = torch.arange(points).expand(len(runs), points)
     return State(theta, torch.zeros_like(theta), square, order, points, 0)
 
 
-def build_step(problem: Problem, runs: Runs, momentum: float) -> Callable[[State, Generator], State]:
-    """Step of all runs, each with its own optimizer, bound and learning rate; the momentum is that of SGD.
+def build_step(
+    problem: Problem, runs: Runs, momentum: float, adamw: AdamWOptions | None = None
+) -> Callable[[State, Generator], State]:
+    """Step of all runs, each with its own optimizer, protocol and learning rate; the momentum is that of SGD.
 
     Minibatches are consecutive parts of a fresh random order per run and epoch, the last one shorter where
     the batch size does not divide N: every point is used once per epoch, as in the usual training loop.
     """
-    bound, adam = runs.bound(problem.half_width), runs.optimizer == "adam"
-    rate, kept, added = (
-        torch.as_tensor(values).to(problem.dtype).unsqueeze(1)
-        for values in (runs.learning_rate, np.where(adam, BETAS[0], momentum), np.where(adam, 1 - BETAS[0], 1.0))
-    )
+    rate = _column(runs.learning_rate).to(problem.dtype)
+    share, added, first, second, decay = (_column(v).to(problem.dtype) for v in _memory(runs, momentum, adamw))
+    left = 1 - rate * decay  # of a parameter, after the decay of a step
+    in_domain = _column(runs.kept)
 
     def step(state: State, generator: Generator) -> State:
         order, batch, position = _draw_batch(state, runs.batch_size, generator)
         gradient = _gradient(problem, state.theta, batch)
-        velocity = kept * state.velocity + added * gradient
+        velocity = share * state.velocity + added * gradient
         move, square, steps = rate * velocity, state.square, state.steps + 1
         if len(square):
-            square = BETAS[1] * square + (1 - BETAS[1]) * gradient[-len(square) :].square()
-            move[-len(square) :] *= adam_scale(square, steps)
-        moved = state.theta - move
-        theta = moved.clamp(-bound, bound)
-        # a parameter stopped by the wall loses its velocity, which points out of the box: kept, it would press
-        # against the wall for long after its gradient has turned
-        velocity = torch.where(theta == moved, velocity, 0.0)
+            part = slice(-len(square), None)
+            square = second[part] * square + (1 - second[part]) * gradient[part].square()
+            move[part] *= adam_scale(square, steps, (first[part], second[part]))
+        moved = left * state.theta - move
+        theta = torch.where(in_domain, problem.domain.project(moved), moved)
+        if isinstance(problem.domain, Box):
+            # a parameter stopped by the wall loses its velocity, which points out of the box: kept, it would press
+            # against the wall for long after its gradient has turned
+            velocity = torch.where(theta == moved, velocity, 0.0)
         return State(theta, velocity, square, order, position, steps)
 
     return step
 
 
-def adam_scale(square: Tensor, steps: int) -> Tensor:
+def _memory(runs: Runs, momentum: float, adamw: AdamWOptions | None) -> Iterator[np.ndarray]:
+    """Of each run: share of its velocity kept, of the gradient added, two betas, weight decay; five times [R]."""
+    if adamw is None and "adamw" in runs.optimizer:
+        raise ValueError("runs of adamw need its weight decay and betas")
+    betas, decay = (BETAS, 0.0) if adamw is None else (adamw.betas, adamw.weight_decay)
+    of = {
+        "sgd": (momentum, 1.0, 0.0, 0.0, 0.0),
+        "adam": (BETAS[0], 1 - BETAS[0], *BETAS, 0.0),
+        "adamw": (betas[0], 1 - betas[0], *betas, decay),
+    }
+    yield from np.array([of[name] for name in runs.optimizer]).T
+
+
+def _column(values: np.ndarray) -> Tensor:
+    """values[R] as a tensor[R, 1]."""
+    return torch.as_tensor(values).unsqueeze(1)
+
+
+def adam_scale(square: Tensor, steps: int, betas: tuple[Tensor | float, Tensor | float] = BETAS) -> Tensor:
     """What Adam's mean gradient is multiplied by, besides the learning rate; both means as they are after `steps`."""
-    first, second = (1 - beta**steps for beta in BETAS)
+    first, second = (1 - beta**steps for beta in betas)
     return 1 / (first * ((square / second).sqrt() + EPSILON))
 
 
@@ -179,13 +202,14 @@ def train(
     record_every: int,
     generator: Generator,
     y: TestCoordinate | None = None,
+    adamw: AdamWOptions | None = None,
 ) -> Iterator[Record]:
     """Train all runs for `steps` steps; yields the start and then every `record_every`-th state and the last.
 
     A run that diverges goes on as nan, is recorded as such, and does not touch the others.
     """
     state = init_state(problem, runs, generator)
-    step = build_step(problem, runs, momentum)
+    step = build_step(problem, runs, momentum, adamw)
     yield measure(problem, state.theta, 0, y)
     for number in range(1, steps + 1):
         state = step(state, generator)

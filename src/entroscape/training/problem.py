@@ -11,6 +11,7 @@ from torch import Tensor
 from entroscape.config.sampler import TestCoordinate
 from entroscape.config.settings import SearchSettings, TrainSettings
 from entroscape.data.dataset import TaskData
+from entroscape.domains import Box, Domain
 from entroscape.files import read_dataset
 from entroscape.models import Network, make_network
 from entroscape.observables import correct, ln_loss, mean_loss, test_coordinate
@@ -33,7 +34,7 @@ class Problem:
     y_train: Tensor  # [N]
     x_test: Tensor  # [M, *shape]
     y_test: Tensor  # [M]
-    half_width: Tensor  # [P], the box
+    domain: Domain  # where the sampler's walkers live
 
     @classmethod
     def of(cls, network: Network, data: TaskData) -> "Problem":
@@ -44,12 +45,17 @@ class Problem:
             torch.as_tensor(array).to(dtype if array.dtype.kind == "f" else torch.int64)
             for array in (data.x_train, data.y_train, data.x_test, data.y_test)
         )
-        return cls(network, x_train, y_train, x_test, y_test, _rounded_down(network.half_width, dtype))
+        return cls(network, x_train, y_train, x_test, y_test, _rounded(network.domain, dtype))
 
     @property
     def dtype(self) -> torch.dtype:
         """Floating-point type of states, points and gradients."""
-        return self.half_width.dtype
+        return self.domain.dtype
+
+    @property
+    def protocols(self) -> tuple[str, str]:
+        """How runs are trained: free, as the plain optimizer does, and kept in the domain, by whose name."""
+        return "free", self.domain.name
 
     @cached_property
     def train_points(self) -> Tensor:
@@ -76,8 +82,8 @@ class Problem:
         return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
 
     def inside(self, theta: Tensor) -> np.ndarray:
-        """Whether every parameter is within the box, bool[R]; false where one is nan."""
-        inside: np.ndarray = (theta.abs() <= self.half_width).all(dim=1).numpy()
+        """Whether the sampler's walkers could be there, bool[R]; false where a parameter is nan."""
+        inside: np.ndarray = self.domain.inside(theta).numpy()
         return inside
 
     def runs_at_once(self, batch_size: int) -> int:
@@ -131,6 +137,11 @@ def read_problem(settings: SearchSettings | TrainSettings, data: Path) -> Proble
     if settings.train_points is not None:
         task = task.first(settings.train_points)
     return Problem.of(make_network(settings.network, task), task)
+
+
+def _rounded(domain: Domain, dtype: torch.dtype) -> Domain:
+    """The domain in another precision; a box is never wider than it was."""
+    return Box(_rounded_down(domain.half_width, dtype)) if isinstance(domain, Box) else domain.to("cpu", dtype)
 
 
 def _rounded_down(half_width: Tensor, dtype: torch.dtype) -> Tensor:

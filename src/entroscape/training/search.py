@@ -7,16 +7,18 @@ import pandas as pd
 
 from entroscape.config.training import Optimizer, Search
 from entroscape.errors import ConfigError
-from entroscape.training.baselines import PROTOCOLS, Runs
+from entroscape.training.baselines import Runs
 
 SETTING = ["learning_rate", "batch_size"]
 KIND = ["optimizer", "protocol"]
 COLUMNS = [*KIND, *SETTING, "run", "ln_train_loss"]
 
 
-def grid_runs(search: Search, optimizers: Sequence[Optimizer], batch_size: int, runs: int) -> Runs:
+def grid_runs(
+    search: Search, optimizers: Sequence[Optimizer], protocols: Sequence[str], batch_size: int, runs: int
+) -> Runs:
     """`runs` runs of every optimizer, protocol and learning rate at one batch size, to be trained as one batch."""
-    settings = [(o, protocol, rate) for o in optimizers for protocol in PROTOCOLS for rate in search.rates(o)]
+    settings = [(o, protocol, rate) for o in optimizers for protocol in protocols for rate in search.rates(o)]
     return Runs.grid(settings, batch_size, runs)
 
 

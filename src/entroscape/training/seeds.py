@@ -1,4 +1,4 @@
-"""States inside the box, spread over ln L, from which the sampler's walkers can start.
+"""States inside the domain, spread over ln L, from which the sampler's walkers can start.
 
 They are starting points only and carry no weight: where a walker starts does not decide what it samples. Many come
 from a search that makes the train loss as small as it can, which no baseline does and no figure shows.
@@ -30,11 +30,11 @@ STEPS = 1000  # per round, at most; three times as many lower ln L by less than 
 LEARNING_RATES = (0.03, 0.01, 0.003, 0.001)
 FULL_RATE_UP_TO = 1000  # parameters; P of them move at once and shift the output by about sqrt(P) times as much
 COPIES = 4  # of each survivor of a round
-SHAKE = 0.5  # standard deviation of their displacement in half widths of the box
+SHAKE = 0.5  # standard deviation of their displacement, in units of how large parameters are in the domain
 
 
 class Seeds(NamedTuple):
-    """S states in the box."""
+    """S states in the domain."""
 
     theta: np.ndarray  # [S, P]
     ln_train_loss: np.ndarray  # [S]
@@ -44,7 +44,7 @@ class Seeds(NamedTuple):
     @classmethod
     def none(cls, problem: Problem) -> "Seeds":
         """No states of the problem's network."""
-        theta = problem.half_width.new_empty(0, problem.network.layout.size).numpy()
+        theta = torch.empty(0, problem.network.layout.size, dtype=problem.dtype).numpy()
         return cls(theta, np.empty(0), np.empty(0), np.empty(0, int))
 
     def to_dataset(self, kind: str) -> xr.Dataset:
@@ -156,7 +156,7 @@ def hop(
     generator: Generator,
     y: TestCoordinate | None = None,
 ) -> Iterator[tuple[Record, np.ndarray]]:
-    """Basin hopping in the box from theta[R, P]: yields records, each with the index[R] its states come from.
+    """Basin hopping in the domain from theta[R, P]: yields records, each with the index[R] its states come from.
 
     After each descent the best quarter goes on, as it is and in copies shaken out of their minima.
     """
@@ -169,17 +169,17 @@ def hop(
         best = np.argsort(record.ln_train_loss, kind="stable")[: max(1, len(theta) // COPIES)]
         copies = np.tile(best, COPIES)
         origin, rate, theta = origin[copies], rate[copies], record.theta[copies]
-        noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype) * SHAKE * problem.half_width
+        noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype) * SHAKE * problem.domain.scale(theta)
         noise[: len(best)] = 0.0
-        theta = (theta + noise).clamp(-problem.half_width, problem.half_width)
+        theta = problem.domain.project(theta + noise)
 
 
 def descend(
     problem: Problem, theta: Tensor, rate: Tensor, steps: int, record_every: int, y: TestCoordinate | None = None
 ) -> Iterator[Record]:
-    """Follow theta[R, P] down in ln L inside the box; yields every `record_every`-th state and the last.
+    """Follow theta[R, P] down in ln L inside the domain; yields every `record_every`-th state and the last.
 
-    Adam with learning rate[R] on ln L with all train points, projected onto the box after each step; the learning
+    Adam with learning rate[R] on ln L with all train points, projected onto the domain after each step; the learning
     rate falls to zero as a cosine. ln L rather than L, so that the gradient keeps its size while the loss falls.
     """
     mean, square = torch.zeros_like(theta), torch.zeros_like(theta)
@@ -191,6 +191,6 @@ def descend(
         square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
         falling = rate.unsqueeze(1) * (1 + math.cos(math.pi * (number - 1) / steps)) / 2
         move = falling * mean * adam_scale(square, number)
-        theta = (theta.detach() - move).clamp(-problem.half_width, problem.half_width)
+        theta = problem.domain.project(theta.detach() - move)
         if number % record_every == 0 or number == steps:
             yield measure(problem, theta, number, y)

@@ -58,10 +58,11 @@ def _grid(settings: SearchSettings, problem: Problem, batch_size: int, batch_siz
     grid = settings.search
     fixed = [name for name in settings.optimizers if len(grid.rates(name)) * batch_sizes == 1]
     if fixed:
-        yield untrained(grid_runs(grid, fixed, batch_size, 1))
+        yield untrained(grid_runs(grid, fixed, problem.protocols, batch_size, 1))
     searched = [name for name in settings.optimizers if name not in fixed]
     if searched:
-        yield from _trained(settings, problem, grid_runs(grid, searched, batch_size, grid.runs))
+        runs = grid_runs(grid, searched, problem.protocols, batch_size, grid.runs)
+        yield from _trained(settings, problem, runs)
 
 
 def _trained(settings: SearchSettings, problem: Problem, runs: Runs) -> Iterator[pd.DataFrame]:
@@ -77,6 +78,7 @@ def _trained(settings: SearchSettings, problem: Problem, runs: Runs) -> Iterator
             steps=steps,
             record_every=max(1, steps // 100),  # for the progress report; only the last record counts
             generator=generator,
+            adamw=settings.adamw,
         )
         last = deque(logged(records, steps, lambda record: record.step, logger), maxlen=1).pop()
         yield part.frame(last)[COLUMNS]

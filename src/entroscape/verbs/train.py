@@ -1,4 +1,4 @@
-"""Train the baselines of one network, free and in the box, and collect starting points for the sampler."""
+"""Train the baselines of one network, free and in the sampler's domain, and collect starting points for the sampler."""
 
 import logging
 from collections import defaultdict
@@ -36,10 +36,10 @@ def run(settings: TrainSettings, *, data: Path, search: Path, output: Path, seed
     for runs in batches:
         for part, record in _train(settings, problem, runs):
             tables.append(part.frame(record))
-            boxed = wanted.states(record, part.numbers(settings.runs), part.protocol == "box")
-            pool = wanted.keep(pool, boxed)
+            inside = wanted.states(record, part.numbers(settings.runs), part.kept)
+            pool = wanted.keep(pool, inside)
             if record.step == settings.steps:
-                ends = lowest(ends.join(boxed), continued_runs(problem, wanted))
+                ends = lowest(ends.join(inside), continued_runs(problem, wanted))
                 logger.info("%d of %d runs diverged", (~np.isfinite(record.ln_train_loss)).sum(), len(part))
     points = settings.steps * sum(len(runs) * runs.batch_size for runs in batches)
     pool = _descend(settings, problem, wanted, ends, pool, points)
@@ -72,6 +72,7 @@ def _train(settings: TrainSettings, problem: Problem, runs: Runs) -> Iterator[tu
             record_every=settings.record_every,
             generator=generator,
             y=settings.observables.y,
+            adamw=settings.adamw,
         )
         for record in logged(records, settings.steps, lambda record: record.step, logger):
             yield part, record
@@ -80,13 +81,14 @@ def _train(settings: TrainSettings, problem: Problem, runs: Runs) -> Iterator[tu
 def _descend(
     settings: TrainSettings, problem: Problem, wanted: Wanted, ends: Seeds, pool: Seeds, training_points: int
 ) -> Seeds:
-    """Add to the pool what the lowest box runs pass when they are followed further down.
+    """Add to the pool what the lowest runs in the domain pass when they are followed further down.
 
     That goes on until the pool has enough states, or a whole descent has found none that it had not, or it has cost
     as much as the training, which took the gradients of `training_points` points.
     """
     if not len(ends.run):
-        logger.info("every run in the box diverged: the sampler has only %d states to start from", len(pool.run))
+        place, found = problem.domain.name, len(pool.run)
+        logger.info("every run in the %s diverged: the sampler has only %d states to start from", place, found)
         return pool
     rounds, steps = course(training_points, len(ends.run) * len(problem.y_train), settings.steps)
     records = hop(
