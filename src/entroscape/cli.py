@@ -25,6 +25,7 @@ Scale = Annotated[str, typer.Option(help="name of a file in config/scales")]
 ConfigDir = Annotated[Path, typer.Option(help="folder of the configuration")]
 File = Annotated[Path, typer.Option(dir_okay=False)]
 Files = Annotated[list[Path], typer.Option(dir_okay=False)]
+SomeFiles = Annotated[list[Path] | None, typer.Option(dir_okay=False)]
 Threads = Annotated[int, typer.Option(min=1, help="threads to use; they change the rounding of molecular dynamics")]
 CONFIG = Path("config")
 SOURCES = Path("results/data")
@@ -215,18 +216,28 @@ def analyse(
 
 
 @app.command()
+def milestones(output: File, course: SomeFiles = None, step_cost: SomeFiles = None) -> None:
+    """Find when every run of some courses of training learns and generalises."""
+    from entroscape.verbs import milestones as verb
+
+    verb.run(courses=course or [], step_cost=step_cost or [], output=output)
+
+
+@app.command()
 def claims(
-    experiments: Annotated[list[str], typer.Argument(help="experiments whose claims are judged")],
     scale: Scale,
-    low_loss: Files,
     output: File,
+    experiments: Annotated[list[str] | None, typer.Argument(help="experiments whose claims are judged")] = None,
+    low_loss: SomeFiles = None,
+    milestones: SomeFiles = None,
     config_dir: ConfigDir = CONFIG,
 ) -> None:
-    """Judge the published claims about some experiments."""
+    """Judge the published claims about some experiments and, given their milestones, about courses of training."""
     from entroscape.config.settings import claims_settings
     from entroscape.verbs import claims as verb
 
-    verb.run(claims_settings(scale, experiments, config_dir), low_loss=low_loss, output=output)
+    settings = claims_settings(scale, experiments or [], config_dir, courses=bool(milestones))
+    verb.run(settings, low_loss=low_loss or [], milestones=milestones or [], output=output)
 
 
 @app.command()

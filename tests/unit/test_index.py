@@ -4,11 +4,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import course_inputs
 import figure_inputs as inputs
 import pytest
 
 from entroscape.errors import EntroscapeError, FileError
-from entroscape.files import write_dataset
+from entroscape.files import write_dataset, write_table
 from entroscape.verbs import index
 
 REPORT = Path(__file__).parents[2] / "workflow" / "report"
@@ -108,6 +109,13 @@ def test_verdicts_keep_their_words_and_get_their_colours(results):
     styles = (results / "index.html").read_text()
     assert all(f".{verdict} {{ background" in styles for verdict in expected)
     assert "equilibrium is better < SGD" in page.texts and "−1.25" in page.texts
+
+
+def test_courses_of_a_figure_say_where_they_come_from(results):
+    table = course_inputs.course("add", last=100, runs=1).table
+    write_table(table, results / "courses/add.parquet")
+    page = make(results, figures=[figure(results).model_copy(update={"courses": [results / "courses/add.parquet"]})])
+    assert "courses/add.parquet" in page.links and '"operation":"add"' in " ".join(page.texts)
 
 
 @pytest.mark.parametrize("watermark", [None, "", "SMOKE"])

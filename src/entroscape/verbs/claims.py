@@ -5,16 +5,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from entroscape.analysis.claims import judge
+from entroscape.analysis.claims import COLUMNS, judge
+from entroscape.analysis.courses import judge_courses
 from entroscape.config.settings import ClaimsSettings
 from entroscape.files import read_table, write_text
 
 logger = logging.getLogger(__name__)
 
 
-def run(settings: ClaimsSettings, *, low_loss: list[Path], output: Path) -> None:
-    """Write a verdict with its value and interval for every claim and baseline."""
-    verdicts = judge(settings, pd.concat([read_table(path) for path in low_loss], ignore_index=True))
+def run(settings: ClaimsSettings, *, low_loss: list[Path], milestones: list[Path], output: Path) -> None:
+    """Write a verdict with its value and interval for every claim: on landscapes, then on courses of training."""
+    tables = [judge(settings, _joined(low_loss))] if settings.claims else []
+    tables += [judge_courses(settings, _joined(milestones))] if settings.courses else []
+    verdicts = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
     write_text(verdicts.to_csv(index=False, float_format="%.6g"), output)
     for row in verdicts.itertuples():
         logger.info("%s (%s): %s, %.3g in [%.3g, %.3g]", row.id, row.case, row.verdict, row.value, row.lower, row.upper)
+
+
+def _joined(paths: list[Path]) -> pd.DataFrame:
+    return pd.concat([read_table(path) for path in paths], ignore_index=True)

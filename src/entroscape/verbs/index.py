@@ -17,7 +17,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from entroscape.errors import EntroscapeError, FileError
-from entroscape.files import read_bytes, read_dataset, write_text
+from entroscape.files import read_bytes, read_dataset, read_table, write_text
 from entroscape.plotting.imprint import power_of_ten
 from entroscape.templates import fill
 
@@ -54,6 +54,7 @@ class Figure(BaseModel):
     notebook: Path
     html: Path
     landscapes: list[Path]
+    courses: list[Path] = []
 
 
 def run(
@@ -92,16 +93,17 @@ def caption(template: Path, scale: str) -> str:
     return str(parts["body"])
 
 
-def facts(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the attributes of a landscape say about where it comes from, for reading."""
+def facts(attributes: Mapping[Any, Any]) -> list[tuple[str, str]]:
+    """What the attributes of a landscape or a course say about where it comes from, for reading."""
     return [(label, _readable(name, attributes[name])) for name, label in _FACTS.items() if name in attributes]
 
 
 def _entry(figure: Figure, folder: Path, scale: str) -> dict[str, Any]:
     links = {name: _link(getattr(figure, name), folder) for name in ("png", "pdf", "csv", "notebook", "html")}
     sources = [
-        {"name": path.stem, "link": _link(path, folder), "facts": facts(read_dataset(path).attrs)}
-        for path in figure.landscapes
+        {"name": path.stem, "link": _link(path, folder), "facts": facts(read(path).attrs)}
+        for paths, read in ((figure.landscapes, read_dataset), (figure.courses, read_table))
+        for path in paths
     ]
     text = Markup(caption(figure.caption, scale))
     return {"id": figure.id, "title": figure.title, "caption": text, "sources": sources, **links}
