@@ -23,7 +23,17 @@ COLUMNS = [
     "where from",
     "remark",
 ]
-BASELINE_NAMES = {"free": "free SGD", "box": "box SGD", "adam free": "free Adam", "adam box": "box Adam"}
+BASELINE_NAMES = {
+    "free": "free SGD",
+    "box": "box SGD",
+    "shell": "shell SGD",
+    "adam free": "free Adam",
+    "adam box": "box Adam",
+    "adam shell": "shell Adam",
+    "adamw free": "free AdamW",
+    "adamw box": "box AdamW",
+    "adamw shell": "shell AdamW",
+}
 
 
 def judge(settings: ClaimsSettings, low_loss: pd.DataFrame) -> pd.DataFrame:

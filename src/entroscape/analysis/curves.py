@@ -19,11 +19,10 @@ from entroscape.grid import Grid
 from entroscape.landscape import convergence, curves, jackknife
 from entroscape.landscape.metric import ACCURACY, LOGIT, SMOOTH, Metric, maps, sign
 
-BASELINES = {  # name: (optimizer, protocol)
-    "free": ("sgd", "free"),
-    "box": ("sgd", "box"),
-    "adam free": ("adam", "free"),
-    "adam box": ("adam", "box"),
+BASELINES = {  # name: (optimizer, protocol); SGD is not named
+    f"{optimizer} {protocol}".removeprefix("sgd "): (optimizer, protocol)
+    for optimizer in ("sgd", "adam", "adamw")
+    for protocol in ("free", "box", "shell")
 }
 Functional = Callable[[np.ndarray], np.ndarray]
 
@@ -57,7 +56,7 @@ def curve_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, setti
     """All curves: columns quantity, metric, baseline, ln_train_loss, value, error, units, dof, inside.
 
     `advantage` is how much better the equilibrium is than the trained mean at the same loss, positive where it is
-    better whatever the metric; `inside` the share of trained states that lie in the sampler's box.
+    better whatever the metric; `inside` the share of trained states that lie in the sampler's domain.
     """
     sampled = maps(landscape)
     units = len(sampled[1])

@@ -35,15 +35,34 @@ COLOURS = {
     "box": _PALETTE[0],
     "adam free": _PALETTE[3],
     "adam box": _PALETTE[9],
+    "adamw free": _PALETTE[8],
+    "adamw box": _PALETTE[6],
+    "shell": _PALETTE[0],  # no network lives in a box and on a shell
+    "adam shell": _PALETTE[9],
+    "adamw shell": _PALETTE[6],
     "published": _PALETTE[2],
     "warning": "#c00000",
     "neutral": "#555555",
     "faint": "#b5b5b5",
 }
 CLASS_COLOURS = ("#222222", _PALETTE[2])  # not those of the curves, which mean something else
-BASELINES = ("free", "box", "adam free", "adam box")  # optimizers and protocols, in the order they are drawn
-OPEN = ("free", "adam free")  # drawn with open symbols: these states may lie outside the box
-MARKERS = {"free": "s", "box": "o", "adam free": "^", "adam box": "v"}
+BASELINES = (  # optimizers and protocols, in the order they are drawn
+    *("free", "box", "shell"),
+    *("adam free", "adam box", "adam shell"),
+    *("adamw free", "adamw box", "adamw shell"),
+)
+OPEN = ("free", "adam free", "adamw free")  # drawn with open symbols: these states may lie outside box or shell
+MARKERS = {
+    "free": "s",
+    "box": "o",
+    "shell": "o",
+    "adam free": "^",
+    "adam box": "v",
+    "adam shell": "v",
+    "adamw free": "D",
+    "adamw box": "P",
+    "adamw shell": "P",
+}
 LABELS = {
     "equilibrium": "equilibrium",
     "maximum_entropy": "maximum entropy",
@@ -51,6 +70,11 @@ LABELS = {
     "box": "SGD, kept in the box",
     "adam free": "Adam, free",
     "adam box": "Adam, kept in the box",
+    "adamw free": "AdamW, free",
+    "adamw box": "AdamW, kept in the box",
+    "shell": "SGD, kept on the shell",
+    "adam shell": "Adam, kept on the shell",
+    "adamw shell": "AdamW, kept on the shell",
 }
 
 STYLE: dict[str, Any] = {
