@@ -1,0 +1,344 @@
+"""Barriers, valleys and jumps of a landscape: whether anything stands between memorising and generalising.
+
+All is read off bins whose S has an error, that is, which several independent units visited. A bin that is missing
+between others may hide a barrier, so a column counts only as far as its bins hang together with the one of largest S.
+S differs by a drop D = S(i) - S(m) between two bins of a column. From drops and their correlated errors follow
+
+- barrier: at fixed loss, the largest drop of S below what it has reached as the accuracy rises from the lowest that is
+  known, a memorising one, to the best generalising bin; 0 where S only rises (a monotone profile);
+- path_barrier: the same where the loss may change on the way. Of all paths over neighbouring bins of the low-loss
+  region, from its best memorising to its best generalising bin, the one whose lowest S is highest; the drop from the
+  start to that S. A maximin path is a path in the tree that spans all bins with the largest sum of S;
+- valley: at fixed loss, how far S falls between two maxima `APART` or more apart in accuracy, below the lower of them:
+  a first-order transition has two phases of equal volume at one loss, with a valley between;
+- jump: change of an equilibrium curve between two columns beyond that of the same distance on either side of them.
+
+The first, third and last are largest values of many, so their intervals are those of `analysis.largest`. A path's
+barrier is one that all drops along it allow: its interval follows from a band that holds all drops from the start at
+once, since it cannot fall when any of them rises.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+from scipy.stats import t as student
+
+from entroscape.analysis.largest import NOTHING, Bounds, band, bounds, deviations, errors
+from entroscape.config.schema import Analysis
+from entroscape.grid import Grid
+from entroscape.landscape import curves
+from entroscape.landscape.metric import ACCURACY, Metric, maps
+
+APART = 0.2  # accuracy between two maxima that would be two phases
+STEP = 0.1  # in ln L, half the distance over which an equilibrium curve may jump
+FEWEST_UNITS = 4  # fewer give no idea of how noise is correlated
+
+
+@dataclass(frozen=True)
+class Profile:
+    """S along the known rows of one column: entropy[rows] and the units' deviations[units, rows] from it."""
+
+    column: int
+    rows: np.ndarray  # numbers of the rows, each following the other
+    entropy: np.ndarray
+    noise: np.ndarray
+
+    def between(self, first: int, last: int) -> "Profile":
+        """The part from row `first` to row `last`, both by number and included."""
+        part = (self.rows >= first) & (self.rows <= last)
+        return Profile(self.column, self.rows[part], self.entropy[part], self.noise[:, part])
+
+    def drops(self) -> np.ndarray:
+        """D[i, m] = S(i) - S(m), in a row."""
+        return np.asarray(self.entropy[:, None] - self.entropy).ravel()
+
+    def drops_noise(self) -> np.ndarray:
+        """Deviations of the drops, [units, rows^2]."""
+        return np.asarray(self.noise[:, :, None] - self.noise[:, None, :]).reshape(len(self.noise), -1)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A landscape's S[columns, rows] with the deviations of each unit, and the accuracy of the rows."""
+
+    entropy: np.ndarray
+    noise: np.ndarray
+    known: np.ndarray
+    accuracy: np.ndarray
+
+    @classmethod
+    def of(cls, landscape: xr.Dataset) -> "Surface":
+        """Surface of a landscape file; bins without an error are not known."""
+        entropy = landscape["entropy"].to_numpy().astype(float)
+        left_out = landscape["entropy_left_out"].to_numpy().astype(float)
+        known = np.isfinite(entropy) & np.isfinite(left_out).all(axis=0)
+        if len(left_out) < FEWEST_UNITS:
+            known = np.zeros_like(known)
+        noise = np.zeros_like(left_out)
+        if known.any():
+            noise[:, known] = deviations(left_out[:, known])
+        metric = Metric.of(landscape)
+        return cls(entropy, noise, known, np.asarray(metric.natural(landscape[metric.name].to_numpy())))
+
+    def profile(self, column: int) -> Profile:
+        """Known rows of a column that hang together with the best one; none if nothing is known there."""
+        known = self.known[column]
+        if not known.any():
+            rows = np.zeros(0, dtype=int)
+        else:
+            best = int(np.where(known, self.entropy[column], -np.inf).argmax())
+            closed = np.nonzero(~known)[0]
+            first = max(closed[closed < best], default=-1) + 1
+            last = min(closed[closed > best], default=len(known)) - 1
+            rows = np.arange(first, last + 1)
+        return Profile(column, rows, self.entropy[column, rows], self.noise[:, column, rows])
+
+    def rise(self, column: int, settings: Analysis) -> Profile | None:
+        """The column from its lowest known row to its best generalising one.
+
+        None unless the former is memorising and the latter known.
+        """
+        profile = self.profile(column)
+        accuracy = self.accuracy[profile.rows]
+        generalising = accuracy >= settings.generalising - 1e-12
+        if not generalising.any() or settings.memorising is None or accuracy[0] > settings.memorising:
+            return None
+        top = profile.rows[np.where(generalising, profile.entropy, -np.inf).argmax()]
+        return profile.between(int(profile.rows[0]), int(top))
+
+
+def barrier(profiles: Sequence[Profile], confidence: float) -> Bounds:
+    """Largest drop of S along any of these profiles, each from its memorising to its generalising end."""
+    falls = [np.triu(np.ones((len(p.rows), len(p.rows)), dtype=bool)).ravel() for p in profiles]
+    groups = [p.drops()[down] for p, down in zip(profiles, falls, strict=True)]
+    return bounds(groups, [p.drops_noise()[:, down] for p, down in zip(profiles, falls, strict=True)], confidence)
+
+
+def valley(profiles: Sequence[Profile], accuracy: np.ndarray, confidence: float) -> Bounds:
+    """Largest fall of S between two maxima of one profile that lie `APART`; `accuracy` is that of all rows."""
+    profiles = [p for p in profiles if len(p.rows) and accuracy[p.rows[-1]] - accuracy[p.rows[0]] >= APART]
+
+    def deepest(groups: Sequence[np.ndarray]) -> float:
+        found = zip(groups, profiles, strict=True)
+        return max(_valley(one.reshape(len(p.rows), -1), accuracy[p.rows]) for one, p in found)
+
+    noises = [p.drops_noise() for p in profiles]
+    return bounds([p.drops() for p in profiles], noises, confidence, deepest, at_once=2)
+
+
+def jump(curve: np.ndarray, left_out: np.ndarray, columns: int, confidence: float) -> Bounds:
+    """Largest jump of a curve [columns] up or down; `columns` is half the distance over which it may happen."""
+    found, noise = jumps(curve, left_out, columns)
+    known = np.isfinite(found) & np.isfinite(noise).all(axis=0)
+    if len(left_out) < FEWEST_UNITS or not known.any():
+        return NOTHING
+    both = np.concatenate([found[known], -found[known]]), np.concatenate([noise[:, known], -noise[:, known]], axis=1)
+    return bounds([both[0]], [both[1]], confidence)
+
+
+def jumps(curve: np.ndarray, left_out: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rise of a curve towards lower loss about each column beyond what its slope explains, and deviations of it.
+
+    (y(k-h) - y(k+h)) - ((y(k-3h) - y(k-h)) + (y(k+h) - y(k+3h))) / 2: nothing for a parabola, the whole of a jump
+    within h columns. nan where a column that is needed is not known; [columns] and [units, columns].
+    """
+    h = columns
+
+    def excess(y: np.ndarray) -> np.ndarray:
+        found = np.full(y.shape, np.nan)
+        if y.shape[-1] > 6 * h:
+            far_low, low = y[..., : -6 * h], y[..., 2 * h : -4 * h]
+            high, far_high = y[..., 4 * h : -2 * h], y[..., 6 * h :]
+            found[..., 3 * h : -3 * h] = 1.5 * (low - high) - 0.5 * (far_low - far_high)
+        return found
+
+    return excess(curve), deviations(excess(left_out))
+
+
+def path_barrier(surface: Surface, columns: np.ndarray, settings: Analysis) -> tuple[Bounds, np.ndarray]:
+    """Drop of S along the best path within some columns (bool), and the path's bins [steps, (column, row)].
+
+    The interval comes from a band about all drops from the start; nothing and no path where an end is not known or
+    they do not hang together.
+    """
+    known = surface.known & columns[:, None]
+    ends = _ends(surface, known, settings)
+    if ends is None:
+        return NOTHING, np.zeros((0, 2), dtype=int)
+    start, goal = ends
+    noise = surface.noise[:, *start][:, None, None] - surface.noise
+    sigma = errors(noise)
+    path = best_path(np.where(known, surface.entropy, -np.inf), start, goal)
+    if not len(path):
+        return NOTHING, path
+    factor = band(2 * int(known.sum()), len(noise), 1 - settings.confidence)
+    found = []
+    for shift in (0.0, factor, -factor):
+        height = np.where(known, surface.entropy + shift * sigma, -np.inf)
+        along = best_path(height, start, goal)
+        found.append(height[start] - height[tuple(along.T)].min())
+    return Bounds(*(float(one) for one in found)), path
+
+
+def best_path(height: np.ndarray, start: tuple[int, int], goal: tuple[int, int]) -> np.ndarray:
+    """Bins [steps, (column, row)] from start to goal over neighbours whose lowest height is highest; none if apart.
+
+    Bins of height -inf are closed.
+    """
+    number = np.arange(height.size).reshape(height.shape)
+    one = np.concatenate([number[:-1].ravel(), number[:, :-1].ravel()])
+    other = np.concatenate([number[1:].ravel(), number[:, 1:].ravel()])
+    lower = np.minimum(height.ravel()[one], height.ravel()[other])
+    opened = np.isfinite(lower)
+    one, other, lower = one[opened], other[opened], lower[opened]
+    cost = lower.max(initial=0.0) - lower + 1.0  # edges of cost 0 would be none
+    tree = minimum_spanning_tree(coo_array((cost, (one, other)), shape=(height.size, height.size)))
+    first, last = number[start], number[goal]
+    _, before = breadth_first_order(tree, first, directed=False)
+    path = [last]
+    while path[-1] != first and before[path[-1]] >= 0:
+        path.append(before[path[-1]])
+    if path[-1] != first:
+        return np.zeros((0, 2), dtype=int)
+    return np.array(np.unravel_index(path[::-1], height.shape)).T
+
+
+def table(landscape: xr.Dataset, grid: Grid, settings: Analysis) -> pd.DataFrame:
+    """barrier and path_barrier of the low-loss region; valley and jump of all columns: a row each, with an interval.
+
+    Columns quantity, metric, value, error, units, dof, low, high, lower, upper, columns. low and high are the ends of
+    the interval; error stands for (high - value) / Student's t, for reading; lower and upper are the edges in ln L of
+    the columns used.
+    """
+    surface = Surface.of(landscape)
+    region = (grid.x_centres > settings.low_loss[0]) & (grid.x_centres < settings.low_loss[1])
+    everywhere = np.asarray(surface.known.any(axis=1))
+    profiles = [surface.profile(int(column)) for column in np.nonzero(everywhere)[0]]
+    rises = [rise for column in np.nonzero(region)[0] if (rise := surface.rise(int(column), settings)) is not None]
+    climbed = np.isin(np.arange(grid.columns), [rise.column for rise in rises])
+    metric, curve, left_out = equilibrium_of(landscape)
+    path, along = path_barrier(surface, region, settings)
+    crossed = np.isin(np.arange(grid.columns), along[:, 0])
+    level, name = settings.confidence, Metric.of(landscape).name
+    rows = [
+        _row("barrier", name, barrier(rises, level), climbed, landscape, grid, level),
+        _row("path_barrier", name, path, crossed, landscape, grid, level),
+        _row("valley", name, valley(profiles, surface.accuracy, level), everywhere, landscape, grid, level),
+        _row("jump", metric, jump(curve, left_out, half_step(grid), level), np.isfinite(curve), landscape, grid, level),
+    ]
+    return pd.DataFrame(rows)
+
+
+def by_column(landscape: xr.Dataset, grid: Grid, settings: Analysis) -> pd.DataFrame:
+    """barrier, valley and jump of each column alone: columns quantity, ln_train_loss, value, low, high."""
+    surface = Surface.of(landscape)
+    _, curve, left_out = equilibrium_of(landscape)
+    return pd.DataFrame(
+        [
+            (quantity, grid.x_centres[column], *found)
+            for column in range(grid.columns)
+            for quantity, found in _of_column(surface, column, settings)
+        ]
+        + [
+            ("jump", grid.x_centres[column], *found)
+            for column, found in _jump_of_columns(curve, left_out, half_step(grid), settings.confidence)
+        ],
+        columns=["quantity", "ln_train_loss", "value", "low", "high"],
+    )
+
+
+def equilibrium_of(landscape: xr.Dataset) -> tuple[str, np.ndarray, np.ndarray]:
+    """Metric that claims are about, its equilibrium curve [columns], and the curves without one unit."""
+    metric = Metric.of(landscape)
+    whole, left_out = maps(landscape)
+    y = landscape[metric.name].to_numpy()
+
+    def curve(one: np.ndarray) -> np.ndarray:
+        return curves.equilibrium(one[0], one[1] if len(one) > 1 else y)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lines = np.array([curve(one) for one in left_out]).reshape(len(left_out), len(whole[0]))
+        return (ACCURACY if len(whole) > 1 else metric.name), curve(whole), lines
+
+
+def half_step(grid: Grid) -> int:
+    """Columns in half the distance over which a curve may jump."""
+    return max(1, round(STEP / grid.bin_width))
+
+
+def _of_column(surface: Surface, column: int, settings: Analysis) -> Iterator[tuple[str, Bounds]]:
+    rise = surface.rise(column, settings)
+    if rise is not None:
+        yield "barrier", barrier([rise], settings.confidence)
+    found = valley([surface.profile(column)], surface.accuracy, settings.confidence)
+    if np.isfinite(found.value):
+        yield "valley", found
+
+
+def _jump_of_columns(
+    curve: np.ndarray, left_out: np.ndarray, columns: int, confidence: float
+) -> Iterator[tuple[int, Bounds]]:
+    """A signed jump at each column, with an interval as for a single number."""
+    found, noise = jumps(curve, left_out, columns)
+    sigma = errors(noise)
+    if len(left_out) < FEWEST_UNITS:
+        return
+    factor = student.ppf(0.5 + confidence / 2, len(left_out) - 1)
+    for column in np.nonzero(np.isfinite(found) & np.isfinite(sigma))[0]:
+        half = factor * sigma[column]
+        yield int(column), Bounds(float(found[column]), float(found[column] - half), float(found[column] + half))
+
+
+def _valley(drops: np.ndarray, accuracy: np.ndarray) -> float:
+    """Depth of the deepest valley, given D[i, m] and the accuracy of the rows; at least 0."""
+    rows = len(accuracy)
+    below = np.tri(rows, dtype=bool).T  # i <= m
+    right = np.where(below.T, drops, -np.inf)  # from a maximum at higher accuracy, [j, m]
+    best = np.maximum.accumulate(right[::-1], axis=0)[::-1]  # from any beyond j
+    partner = np.searchsorted(accuracy, accuracy + APART - 1e-12)
+    exists = partner < rows
+    depth = np.minimum(drops[exists], best[partner[exists]])
+    return max(0.0, float(np.where(below[exists], depth, -np.inf).max(initial=0.0)))
+
+
+def _ends(surface: Surface, known: np.ndarray, settings: Analysis) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Best memorising and best generalising bin among the known ones."""
+    if settings.memorising is None:
+        return None
+    memorising = surface.accuracy <= settings.memorising + 1e-12
+    found = []
+    for rows in (memorising, surface.accuracy >= settings.generalising - 1e-12):
+        height = np.where(known & rows, surface.entropy, -np.inf)
+        if not np.isfinite(height).any():
+            return None
+        column, row = np.unravel_index(height.argmax(), height.shape)
+        found.append((int(column), int(row)))
+    return found[0], found[1]
+
+
+def _row(
+    quantity: str, metric: str, found: Bounds, used: np.ndarray, landscape: xr.Dataset, grid: Grid, confidence: float
+) -> dict:
+    units = landscape.sizes["unit"]
+    used = used if np.isfinite(found.value) else np.zeros_like(used)
+    edges = grid.x_edges
+    lower, upper = (edges[:-1][used].min(), edges[1:][used].max()) if used.any() else (np.nan, np.nan)
+    return {
+        "quantity": quantity,
+        "metric": metric,
+        "baseline": "",
+        "value": found.value,
+        "error": (found.high - found.value) / student.ppf(0.5 + confidence / 2, max(units - 1, 1)),
+        "units": units,
+        "dof": float(units - 1),
+        "low": found.low,
+        "high": found.high,
+        "lower": np.round(lower, 9),
+        "upper": np.round(upper, 9),
+        "columns": int(used.sum()),
+    }
