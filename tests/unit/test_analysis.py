@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import rising_maps
 import xarray as xr
+from scipy.stats import t as student
 from synthetic import EPSILON, KINDS, dynamics_entropy, dynamics_grid, dynamics_run, true_accuracy
 
 from entroscape.analysis import claims, curves, trained
@@ -158,10 +160,11 @@ def test_logit_and_accuracy_are_inverse_to_each_other():
     np.testing.assert_allclose(metric.coordinate(0.0), np.log(1e-3 / 1.001))
 
 
-def claims_settings(test: str = "positive") -> ClaimsSettings:
+def claims_settings(test: str = "positive", **changes) -> ClaimsSettings:
     about = {"id": "EA-C9", "statement": "better", "experiment": "task", "quantity": "advantage", "figure": "x"}
-    claim = Claim(**about, baselines=["box"], test=test)
-    about = {"reference_width": {"task": 4}, "confidence": {"task": 0.95}, "low_loss": {"task": (-3.0, -2.0)}}
+    claim = Claim(**about | {"baselines": ["box"], "test": test} | changes)
+    widths = {"task": 4, "other": 8}
+    about = {"reference_width": widths, "confidence": {"task": 0.95}, "low_loss": {"task": (-3.0, -2.0)}}
     about |= {"stand_in": {"task": ""}}
     return ClaimsSettings(scale="smoke", claims=[claim], **about)
 
@@ -199,3 +202,100 @@ def test_maps_behind_a_verdict_that_have_not_converged_are_named():
     assert row["remark"] == "not converged: width-4, width-8, width-16"
     (row,) = claims.judge(claims_settings("falls_with_width"), averages((4, 8))).to_dict("records")
     assert row["verdict"] == "undecided" and row["remark"] == "a slope needs 3 widths"
+
+
+@pytest.mark.parametrize(
+    ("test", "bound", "interval", "expected"),
+    [
+        ("above", 0.2, (0.25, 0.4), "supported"),
+        ("above", 0.2, (0.1, 0.15), "contradicted"),
+        ("above", 0.2, (0.1, 0.4), "undecided"),
+        ("below", 2.0, (0.0, 1.9), "supported"),
+        ("below", 2.0, (2.1, 5.0), "contradicted"),
+        ("below", 2.0, (0.0, 5.0), "undecided"),
+        ("below", 2.0, (np.nan, np.nan), "undecided"),
+    ],
+)
+def test_value_with_an_interval_of_its_own_against_a_bound(test, bound, interval, expected):
+    settings = claims_settings(test, bound=bound, quantity="barrier", baselines=None)
+    about = {"quantity": "barrier", "baseline": "", "low": interval[0], "high": interval[1]}
+    table = averages(error=0.1 if np.isfinite(interval[0]) else np.nan, **about).iloc[:1]
+    (found,) = claims.judge(settings, table).to_dict("records")
+    assert found["verdict"] == expected and found["case"] == "width 4"
+    np.testing.assert_array_equal([found["lower"], found["upper"]], interval)
+
+
+def test_why_there_is_no_barrier_is_said():
+    settings = claims_settings("below", bound=2.0, quantity="barrier", baselines=None)
+    row = averages(quantity="barrier", baseline="", metric="smoothed_accuracy", error=np.nan, value=np.nan)
+    (found,) = claims.judge(settings, row).to_dict("records")
+    assert found["verdict"] == "undecided" and "memorising and generalising states were not both" in found["remark"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({4: 0.3, 8: 0.9, 16: 0.31}, "supported"),
+        ({4: 0.3, 8: 0.3, 16: 0.6}, "contradicted"),
+        ({4: 0.3, 8: 0.3, 16: 0.39}, "undecided"),
+    ],
+)
+def test_same_at_all_widths_compares_the_widest_with_the_narrowest(values, expected):
+    settings = claims_settings("same_at_all_widths", bound=0.1)
+    table = averages(tuple(values))
+    (row,) = claims.judge(settings, table.assign(value=table["width"].map(values))).to_dict("records")
+    assert row["verdict"] == expected and row["case"].startswith("width 16 minus width 4")
+    assert row["value"] == pytest.approx(values[16] - values[4])
+    half = np.hypot(0.01, 0.01) * student.ppf(0.975, 14)
+    assert row["upper"] - row["value"] == pytest.approx(half)
+    (row,) = claims.judge(settings, averages((4,))).to_dict("records")
+    assert row["verdict"] == "undecided" and "2 widths are needed" in row["remark"]
+
+
+def test_smaller_than_another_experiment():
+    settings = claims_settings("smaller_than", against="other", against_baseline="adam free")
+    other = averages((8,), value=0.4, experiment="other", baseline="adam free", convergence="not converged: x")
+    table = pd.concat([averages(), other], ignore_index=True)
+    for order in (table, table[::-1]):
+        (row,) = claims.judge(settings, order).to_dict("records")
+        assert row["verdict"] == "supported" and row["value"] == pytest.approx(0.3)
+        assert row["where from"] == "x; advantage of other width-8, task width-4"
+        assert row["remark"] == "not converged: other width-8"
+    (row,) = claims.judge(settings, averages()).to_dict("records")
+    assert row["verdict"] == "undecided" and "other is not there" in row["remark"]
+
+
+def test_claims_that_lack_what_their_test_needs_are_refused():
+    for changes in ({"test": "below"}, {"test": "positive", "bound": 1.0}, {"test": "smaller_than"}):
+        with pytest.raises(ValueError, match="must be given"):
+            claims_settings(**changes)
+
+
+def test_lowest_mean_of_training_and_its_interval():
+    """The interval of the smallest of many equal means holds their true value, which the smallest alone misses."""
+    random = np.random.default_rng(0)
+    inside, below = 0, 0
+    for _ in range(200):
+        found, _, count = trained.lowest(0.5 + 0.1 * random.normal(size=(12, 10)), 0.95)
+        inside += found.low <= 0.5 <= found.high
+        below += found.value < 0.5
+        assert found.low < found.value < found.high and count == 12
+    assert inside >= 185 and below > 190
+
+
+def test_low_loss_table_has_barriers_only_where_memorising_states_are_looked_for():
+    random = np.random.default_rng(0)
+    sampled = rising_maps.landscape(rising_maps.surface(), random)
+    runs = pd.DataFrame(
+        {"optimizer": "adamw", "protocol": "box", "run": run, "ln_train_loss": x, "smoothed_accuracy": 0.4 - 0.1 * x}
+        | {"test_accuracy": 0.4 - 0.1 * x, "inside": True}
+        for run in range(6)
+        for x in rising_maps.GRID.x_centres
+    )
+    table = curves.low_loss_table(sampled, runs, rising_maps.GRID, rising_maps.SETTINGS).set_index("quantity")
+    assert {"barrier", "path_barrier", "valley", "jump", "lowest_trained"} <= set(table.index)
+    assert table.loc["lowest_trained", "value"] == pytest.approx(0.505)
+    assert table.loc["barrier", "low"] <= table.loc["barrier", "value"] <= table.loc["barrier", "high"]
+    plain = rising_maps.SETTINGS.model_copy(update={"memorising": None})
+    before = curves.low_loss_table(sampled, runs, rising_maps.GRID, plain)
+    assert not {"barrier", "lowest_trained"} & set(before["quantity"]) and "low" not in before

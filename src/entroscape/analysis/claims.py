@@ -1,10 +1,12 @@
 """Verdicts on published claims from values with intervals."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from entroscape.analysis.curves import effective_dof
 from entroscape.config.schema import Claim
 from entroscape.config.settings import ClaimsSettings
 from entroscape.landscape.jackknife import half_width
@@ -33,6 +35,19 @@ BASELINE_NAMES = {
     "adamw free": "free AdamW",
     "adamw box": "box AdamW",
     "adamw shell": "shell AdamW",
+}
+TREND = {"falls_with_width", "same_at_all_widths"}  # tests that look at all widths
+OF_THE_JUDGED_METRIC = {"advantage", "equilibrium", "lowest_trained"}
+_UNRESOLVED = "memorising and generalising states were not both sampled, with errors and nothing blank between them"
+WITHOUT = {  # why there is no value
+    "advantage": "too few trained runs or sampled states in the low-loss region",
+    "lowest_trained": "too few trained runs in the low-loss region",
+    "volume_ratio": "only states of one kind were sampled in the low-loss region",
+    "equilibrium": "no sampled states in the low-loss region",
+    "barrier": f"{_UNRESOLVED} in any column of the low-loss region",
+    "path_barrier": f"{_UNRESOLVED} in the low-loss region",
+    "valley": "too few independent walkers, or no column with a wide enough range of accuracies",
+    "jump": "too few independent walkers or neighbouring columns",
 }
 
 
@@ -71,40 +86,100 @@ def slope(x: np.ndarray, value: np.ndarray, error: np.ndarray) -> tuple[float, f
     return float(gradient), float(max(birge, 1.0) / np.sqrt(spread)), len(x) - 2
 
 
+def decide(lower: float, upper: float, claim: Claim) -> str:
+    """The verdict on a claim from the interval of the value that its test looks at."""
+    bound = claim.bound or 0.0
+    if claim.test == "same_at_all_widths":
+        within, beyond = -bound < lower and upper < bound, bound < lower or upper < -bound
+        return "supported" if within else "contradicted" if beyond else "undecided"
+    return verdict(lower - bound, upper - bound, -1 if claim.test in {"below", "falls_with_width"} else 1)
+
+
+class Estimate(NamedTuple):
+    """The value that a test looks at, its interval, what it is of, and the rows it comes from."""
+
+    value: float
+    lower: float
+    upper: float
+    case: str
+    known: pd.DataFrame
+
+
 def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Iterator[dict]:
     confidence = settings.confidence[claim.experiment]
-    widths = "width-" + low_loss["width"].astype(str)  # variants of another sampler or training set do not count
-    table = low_loss[(low_loss["experiment"] == claim.experiment) & (low_loss["variant"] == widths)]
-    table = table[(table["quantity"] == claim.quantity)]
-    if claim.quantity == "advantage":
-        table = table[table["metric"].isin(JUDGED)]
+    table = _about(claim, claim.experiment, low_loss)
     baselines: Sequence[str] = claim.baselines or [""]
     for baseline in baselines:
         rows = table[table["baseline"] == baseline]
-        if claim.test == "positive":
-            reference = settings.reference_width[claim.experiment]
-            rows = rows[rows["width"] == reference]
-            known = rows[np.isfinite(rows["error"])]
-            value, error, dof = next(known[["value", "error", "dof"]].itertuples(index=False), (np.nan, np.nan, 0))
-            case, sign = f"width {reference}", 1
-        else:
-            known = rows[np.isfinite(rows["error"])]
-            value, error, dof = slope(np.log2(known["width"]), known["value"].to_numpy(), known["error"].to_numpy())
-            case, sign = f"slope per doubling of the width, {len(known)} widths", -1
-        half = half_width(error, dof, confidence)
+        if claim.test not in TREND:
+            rows = rows[rows["width"] == settings.reference_width[claim.experiment]]
+        if claim.against is not None:
+            other = _about(claim, claim.against, low_loss)
+            other = other[other["baseline"] == (claim.against_baseline or baseline)]
+            other = other[other["width"] == settings.reference_width[claim.against]]
+            rows = pd.concat([rows, other])
+        found = _estimate(claim, settings, rows, confidence)
         yield {
             "id": claim.id,
-            "case": f"{case}, {BASELINE_NAMES[baseline]}" if baseline else case,
+            "case": f"{found.case}, {BASELINE_NAMES[baseline]}" if baseline else found.case,
             "statement": claim.statement,
-            "verdict": verdict(value - half, value + half, sign),
-            "value": value,
-            "lower": value - half,
-            "upper": value + half,
+            "verdict": decide(found.lower, found.upper, claim),
+            "value": found.value,
+            "lower": found.lower,
+            "upper": found.upper,
             "confidence": confidence,
             "scale": settings.scale,
-            "where from": f"{claim.figure}; {claim.quantity} of {', '.join(sorted(known['variant']))}",
-            "remark": remark(rows, len(known), claim, settings),
+            "where from": f"{claim.figure}; {claim.quantity} of {', '.join(sorted(_names(found.known, claim)))}",
+            "remark": remark(rows, len(found.known), claim, settings),
         }
+
+
+def _about(claim: Claim, experiment: str, low_loss: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the claim's quantity in one experiment; variants of another sampler or train set do not count."""
+    plain = low_loss["variant"] == "width-" + low_loss["width"].astype(str)
+    table = low_loss[(low_loss["experiment"] == experiment) & plain & (low_loss["quantity"] == claim.quantity)]
+    return table[table["metric"].isin(JUDGED)] if claim.quantity in OF_THE_JUDGED_METRIC else table
+
+
+def _estimate(claim: Claim, settings: ClaimsSettings, rows: pd.DataFrame, confidence: float) -> Estimate:
+    known = rows[np.isfinite(rows["error"])]
+    reference = f"width {settings.reference_width[claim.experiment]}"
+    if claim.test == "falls_with_width":
+        value, error, dof = slope(np.log2(known["width"]), known["value"].to_numpy(), known["error"].to_numpy())
+        half = half_width(error, dof, confidence)
+        case = f"slope per doubling of the width, {len(known)} widths"
+        return Estimate(value, value - half, value + half, case, known)
+    if claim.test == "same_at_all_widths":
+        ends = known.sort_values("width").iloc[[0, -1]] if len(known) > 1 else known
+        case = f"width {ends['width'].max():g} minus width {ends['width'].min():g}" if len(ends) else "all widths"
+        return Estimate(*_difference(ends, confidence), case, ends)
+    if claim.test == "smaller_than":
+        pair = known.sort_values("experiment", key=lambda names: names == claim.against)
+        return Estimate(*_difference(pair, confidence), f"{claim.against} minus {claim.experiment}, {reference}", pair)
+    if known.empty:
+        return Estimate(np.nan, np.nan, np.nan, reference, known)
+    first = known.iloc[0]
+    half = half_width(first["error"], first["dof"], confidence)
+    value, low, high = first["value"], first.get("low", np.nan), first.get("high", np.nan)
+    if np.isfinite([low, high]).all():  # the quantity has an interval of its own
+        return Estimate(value, low, high, reference, known)
+    return Estimate(value, value - half, value + half, reference, known)
+
+
+def _difference(pair: pd.DataFrame, confidence: float) -> tuple[float, float, float]:
+    """Second value minus first and its interval by Welch; nan unless there are two."""
+    if len(pair) != 2:
+        return np.nan, np.nan, np.nan
+    first, second = pair["value"]
+    half = half_width(np.hypot(*pair["error"]), effective_dof(tuple(pair["error"]), tuple(pair["dof"])), confidence)
+    return second - first, second - first - half, second - first + half
+
+
+def _names(known: pd.DataFrame, claim: Claim) -> list[str]:
+    """The variants behind a value; those of another experiment with its name."""
+    if claim.against is None:
+        return list(known["variant"])
+    return [f"{row.experiment} {row.variant}" for row in known.itertuples()]
 
 
 def remark(rows: pd.DataFrame, known: int, claim: Claim, settings: ClaimsSettings) -> str:
@@ -112,17 +187,19 @@ def remark(rows: pd.DataFrame, known: int, claim: Claim, settings: ClaimsSetting
 
     `rows` are those that the claim asks for, of which `known` have a value with an error.
     """
-    needed = 1 if claim.test == "positive" else 3
-    unconverged = rows[rows["convergence"] != ""].drop_duplicates("variant")
+    needed = {"falls_with_width": 3, "same_at_all_widths": 2, "smaller_than": 2}.get(claim.test, 1)
+    unconverged = rows[rows["convergence"] != ""].drop_duplicates(["experiment", "variant"])
     parts = [settings.stand_in[claim.experiment]]
     if known < needed:
         parts.append(_reason(rows, claim, settings.low_loss[claim.experiment]))
-        if needed > 1:
-            parts.append(f"a slope needs {needed} widths")
-    if claim.test == "positive":
+        if claim.test in TREND:
+            parts.append(f"a slope needs {needed} widths" if needed > 2 else f"{needed} widths are needed")
+        if claim.against is not None and claim.against not in set(rows["experiment"]):
+            parts.append(f"{claim.against} is not there")
+    if claim.test not in TREND and claim.against is None:
         parts += list(unconverged["convergence"].astype(str))
     elif len(unconverged):
-        parts.append(f"not converged: {', '.join(unconverged['variant'])}")
+        parts.append(f"not converged: {', '.join(_names(unconverged, claim))}")
     return "; ".join(part for part in parts if part)
 
 
@@ -136,6 +213,4 @@ def _reason(rows: pd.DataFrame, claim: Claim, low_loss: tuple[float, float]) -> 
         ends = f"{short['reached'].min():g}".replace("-", "−")
         upper = f"{low_loss[1]:g}".replace("-", "−")
         return f"the map ends at ln L = {ends}, above the low-loss region, which begins at {upper}"
-    if claim.quantity == "advantage":
-        return "too few trained runs or sampled states in the low-loss region" if len(without) else ""
-    return "only states of one kind were sampled in the low-loss region" if len(without) else ""
+    return WITHOUT[claim.quantity] if len(without) else ""

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
+from entroscape.analysis.largest import NOTHING, Bounds
 from entroscape.grid import Grid
 
 FEWEST_RUNS = 5  # a column with fewer runs has no error to speak of
@@ -35,3 +37,18 @@ def left_out_means(runs: np.ndarray) -> np.ndarray:
     present = np.isfinite(runs)
     total, count = np.where(present, runs, 0.0).sum(axis=0), present.sum(axis=0)
     return ((total - np.where(present, runs, 0.0)) / (count - present)).mean(axis=1)
+
+
+def lowest(runs: np.ndarray, confidence: float) -> tuple[Bounds, float, int]:
+    """Lowest of the means over runs [runs, columns], its standard error and number of runs.
+
+    The lower end of the interval is the lowest that the error of any one mean allows; the upper end allows for the
+    choice among all columns.
+    """
+    value, error, count = mean_and_error(runs)
+    if not np.isfinite(value).any():
+        return NOTHING, np.nan, 0
+    tail, column = (1 - confidence) / 2, int(np.nanargmin(value))
+    low = np.nanmin(value - error * student.isf(tail, count - 1))
+    high = np.nanmin(value + error * student.isf(tail / len(count), count - 1))
+    return Bounds(float(value[column]), float(low), float(high)), float(error[column]), int(count[column])
