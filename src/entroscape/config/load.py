@@ -84,7 +84,12 @@ def load_claims(config_dir: Path = CONFIG_DIR) -> Claims:
     path = config_dir / "claims.yaml"
     claims = _validated(Claims, read_document(path), path)
     known = names_in(config_dir / "experiments")
-    wanted = [(("claims", index, "experiment"), claim.experiment) for index, claim in enumerate(claims.claims)]
+    wanted = [
+        (("claims", index, key), getattr(claim, key))
+        for index, claim in enumerate(claims.claims)
+        for key in ("experiment", "against")
+        if getattr(claim, key) is not None
+    ]
     one_of = f"one of {', '.join(known) or 'none so far'}"
     _check([not_allowed(key, name, one_of + nearest(name, known)) for key, name in wanted if name not in known], path)
     _check(list(_unknown_courses(claims, config_dir)), path)

@@ -143,7 +143,8 @@ def claims_settings(
     """
     published = load_claims(config_dir)
     claims = [c for c in published.claims if experiments is None or c.experiment in experiments]
-    about = {c.experiment: load_experiment(c.experiment, scale, config_dir) for c in claims}
+    named = dict.fromkeys([*(c.experiment for c in claims), *(c.against for c in claims if c.against)])
+    about = {name: load_experiment(name, scale, config_dir) for name in named}
     return ClaimsSettings(
         scale=scale,
         claims=claims,
