@@ -20,6 +20,7 @@ include: "workflow/rules/sources.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/courses.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/merge.smk"
 include: "workflow/rules/analyse.smk"
@@ -39,8 +40,12 @@ rule all:
 
 rule entropy_advantage:
     input:
-        figures("entropy_advantage"),
-        f"{RESULTS}/claims.csv",
+        study_files("entropy_advantage"),
+
+
+rule grokking:
+    input:
+        study_files("grokking"),
 
 
 rule spiral:

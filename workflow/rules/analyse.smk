@@ -22,21 +22,65 @@ rule analyse_landscape:
         " --low-loss {output.low_loss} 2>&1 | tee {log}"
 
 
-# All claims of the run, and those about each of its experiments alone: file, rule, experiments.
-for claims_file, judge, judged in [
-    ("claims", "judge_claims", list(EXPERIMENTS)),
-    *((f"claims/{name}", f"judge_{name}", [name]) for name in EXPERIMENTS),
+# Courses of training that claims compare, and what else they look at.
+COMPARED = [
+    name
+    for claim in checked(load_claims).courses
+    for name in claim.contrast
+    if RUN.courses
+]
+
+
+rule find_milestones:
+    input:
+        courses=[
+            f"{RESULTS}/courses/{name}.parquet"
+            for name in COURSE_NAMES
+            if name in COMPARED
+        ],
+        step_cost=[f"{RESULTS}/courses/step_cost.parquet"] * (COST in COMPARED),
+    output:
+        f"{RESULTS}/milestones.parquet",
+    log:
+        f"{RESULTS}/logs/milestones.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("verbs.milestones"),
+        files=lambda w, input: " ".join(
+            [f"--course {path}" for path in input.courses]
+            + [f"--step-cost {path}" for path in input.step_cost]
+        ),
+    shell:
+        "entroscape milestones {params.files} --output {output} 2>&1 | tee {log}"
+
+
+# All claims of the run, those of each of its studies, and those about each of its experiments alone: file, rule,
+# experiments, whether courses are judged.
+for claims_file, judge, judged, about_courses in [
+    ("claims", "judge_claims", list(EXPERIMENTS), bool(COMPARED)),
+    *(
+        (
+            f"claims/{study}",
+            f"judge_{study}",
+            study_experiments(study),
+            study == "grokking" and bool(COMPARED),
+        )
+        for study in dict.fromkeys(STUDIES.values())
+    ),
+    *((f"claims/{name}", f"judge_{name}", [name], False) for name in EXPERIMENTS),
 ]:
 
     rule:
         name:
             judge
         input:
-            [
+            low_loss=[
                 f"{RESULTS}/curves/{experiment}/{variant}.low_loss.parquet"
                 for experiment in judged
                 for variant in width_variants(experiment)
             ],
+            milestones=[f"{RESULTS}/milestones.parquet"] * about_courses,
         output:
             report(
                 f"{RESULTS}/{claims_file}.csv",
@@ -48,11 +92,16 @@ for claims_file, judge, judged in [
         conda:
             ENVIRONMENT
         params:
-            settings=settings_json(checked(claims_settings, RUN.scale, judged)),
+            settings=settings_json(
+                checked(claims_settings, RUN.scale, judged, courses=about_courses)
+            ),
             code=code_of("verbs.claims"),
             scale=RUN.scale,
             experiments=" ".join(judged),
-            files=lambda w, input: " ".join(f"--low-loss {path}" for path in input),
+            files=lambda w, input: " ".join(
+                [f"--low-loss {path}" for path in input.low_loss]
+                + [f"--milestones {path}" for path in input.milestones]
+            ),
         shell:
             "entroscape claims {params.experiments} --scale {params.scale} {params.files} --output {output}"
             " 2>&1 | tee {log}"

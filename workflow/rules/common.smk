@@ -9,11 +9,14 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from entroscape.config.load import (
+    load_claims,
+    load_courses,
     load_experiment,
     load_run,
     load_scale,
     load_step_size,
 )
+from entroscape.config.schema import COST
 from entroscape.config.settings import (
     claims_settings,
     settings_for,
@@ -37,10 +40,10 @@ shell.prefix(
 ENVIRONMENT = "../../envs/entroscape.yaml"
 
 
-def checked(load, *args):
+def checked(load, *args, **options):
     """Read some configuration; a mistake in it stops here, before any job, with its one sentence."""
     try:
-        return load(*args)
+        return load(*args, **options)
     except ConfigError as mistake:
         raise WorkflowError(str(mistake)) from None
 
@@ -50,6 +53,8 @@ SCALE = checked(load_scale, RUN.scale)
 EXPERIMENTS = {
     name: checked(load_experiment, name, RUN.scale) for name in RUN.experiments
 }
+COURSES = checked(load_courses, RUN.scale)
+COURSE_NAMES = list(COURSES.courses) if RUN.courses else []
 RESULTS = f"results/{RUN.scale}"
 
 

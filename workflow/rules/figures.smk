@@ -1,6 +1,12 @@
-# What the figures are: their names, experiments, files, and the parameters of their notebooks.
+# What the figures are: their names, what they show, files, and the parameters of their notebooks.
 
-# figure: (title, experiments it shows). Those of them that the run has are drawn; without any there is no figure.
+
+def courses(*names):
+    """Courses of training, as names beside those of experiments."""
+    return [f"courses/{name}" for name in names]
+
+
+# figure: (title, experiments and courses it shows). Those that the run has are drawn; without any there is no figure.
 EVERY_FIGURE = {
     "EA-1": ("Two spirals: the landscape and what training reaches", ["spiral"]),
     "EA-2": ("House prices: the landscape and what training reaches", ["house_prices"]),
@@ -16,20 +22,61 @@ EVERY_FIGURE = {
         [name for name, about in EXPERIMENTS.items() if about.train_points][:1],
     ),
     "EA-8": ("Convergence of the landscapes", list(EXPERIMENTS)),
-}
-FIGURES = {
-    figure: (title, [name for name in names if name in EXPERIMENTS])
-    for figure, (title, names) in EVERY_FIGURE.items()
-    if any(name in EXPERIMENTS for name in names)
+    "GR-3": ("Modular addition: WanD and AdamW", courses("add_wand", "add")),
+    "GR-4": ("Three operations modulo p", courses("add", "square", "cubic")),
+    "GR-5": ("AdamW on three operations", courses("add", "square", "cubic")),
+    "GR-6": (
+        "AdamW at a fixed weight norm, three widths",
+        courses("add_norm_32", "add_norm_64", "add_norm_128"),
+    ),
+    "GR-7": (
+        "Modular addition as the train set grows",
+        courses(
+            *("add", "add_60", "add_70", "add_80"),
+            *("add_wand", "add_wand_60", "add_wand_70", "add_wand_80"),
+        ),
+    ),
+    "GR-8": (
+        "x² + y as the train set grows, and the weight of the annealing",
+        courses(
+            *(f"square_adamw_{percent}" for percent in (50, 60, 70, 80)),
+            *(f"square_wand_{percent}" for percent in (50, 60, 70, 80)),
+            *("square_wand_printed", "square_wand_honest"),
+        ),
+    ),
+    "GR-9": (
+        "How sensitive WanD is to its settings",
+        courses(COURSES.search.course),
+    ),
+    "GR-T1": (
+        "Training settings, and when they learn and generalise",
+        courses(
+            *("add_norm_32", "add_norm_64", "add_norm_128"),
+            *("add", "square", "cubic", "add_wand"),
+        ),
+    ),
 }
 STUDIES = {name: description.study for name, description in EXPERIMENTS.items()}
+STUDIES |= {name: "grokking" for name in courses(*COURSE_NAMES)}
+FIGURES = {
+    figure: (title, [name for name in names if name in STUDIES])
+    for figure, (title, names) in EVERY_FIGURE.items()
+    if any(name in STUDIES for name in names)
+}
 TEMPLATES = "src/entroscape/templates"
 
 
-def figures(study):
-    """Files of the figures of a study."""
+def study_files(study):
+    """Figures of a study and the verdicts on its claims, as far as the run has them."""
     shown = [name for name, (_, about) in FIGURES.items() if STUDIES[about[0]] == study]
-    return expand(f"{RESULTS}/figures/{{figure}}.png", figure=shown)
+    return expand(f"{RESULTS}/figures/{{figure}}.png", figure=shown) + expand(
+        f"{RESULTS}/claims/{{study}}.csv", study={study} & {*STUDIES.values()}
+    )
+
+
+def study_experiments(study):
+    """Experiments of a study that the run has."""
+    return [name for name in EXPERIMENTS if STUDIES[name] == study]
 
 
 def task_files(*experiments):
@@ -176,6 +223,30 @@ def marked_titles(experiments):
     }
 
 
+def course_curves(names):
+    """Figure of some courses."""
+    return dict(courses=[f"{RESULTS}/{name}.parquet" for name in names]), {}
+
+
+def course_table(names):
+    """Table of the settings of some courses, of when their runs learn, and of what a step costs."""
+    files, values = course_curves(names)
+    return dict(**files, step_cost=f"{RESULTS}/courses/step_cost.parquet"), values
+
+
+def wand_search(names):
+    """Figure of the search for settings of WanD."""
+    return dict(search=f"{RESULTS}/courses/search.parquet"), {}
+
+
+def operations(names):
+    """Figure of operations, which are computed in its notebook."""
+    about = [COURSES.courses[name.removeprefix("courses/")] for name in names]
+    return {}, dict(
+        operations=[course.operation for course in about], modulus=COURSES.modulus
+    )
+
+
 KINDS = {
     "EA-1": one_task,
     "EA-2": one_task,
@@ -185,16 +256,27 @@ KINDS = {
     "EA-6": one_task,
     "EA-7": sizes,
     "EA-8": convergence,
+    "GR-3": course_curves,
+    "GR-4": operations,
+    "GR-5": course_curves,
+    "GR-6": course_curves,
+    "GR-7": course_curves,
+    "GR-8": course_curves,
+    "GR-9": wand_search,
+    "GR-T1": course_table,
 }
 # Of each figure the files that its notebook reads, by the names of its parameters, and the other values it gets.
 MADE_FROM = {figure: KINDS[figure](about) for figure, (_, about) in FIGURES.items()}
 
 
-def landscapes_of(figure):
-    """Landscapes whose provenance the page shows beside the figure."""
+def provenance_of(figure):
+    """Landscapes and courses whose provenance the page shows beside the figure, as the index verb calls them."""
     files, _ = MADE_FROM[figure]
-    found = [path for paths in files.values() for path in flat(paths)]
-    return list(dict.fromkeys(path for path in found if "/landscapes/" in path))
+    found = dict.fromkeys(path for paths in files.values() for path in flat(paths))
+    return {
+        kind: [path for path in found if f"/{kind}/" in path]
+        for kind in ("landscapes", "courses")
+    }
 
 
 def flat(paths):
@@ -253,7 +335,7 @@ def entries(wildcards):
                 id=name,
                 title=title,
                 caption=f"workflow/report/{name}.rst",
-                landscapes=landscapes_of(name),
+                **provenance_of(name),
                 **{kind: str(path) for kind, path in outputs_of(name).items()},
             )
             for name, (title, _) in FIGURES.items()

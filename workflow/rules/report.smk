@@ -32,7 +32,14 @@ rule write_index:
     input:
         figures=[str(path) for name in FIGURES for path in outputs_of(name).values()],
         captions=expand("workflow/report/{figure}.rst", figure=list(FIGURES)),
-        landscapes=sorted({path for name in FIGURES for path in landscapes_of(name)}),
+        provenance=sorted(
+            {
+                path
+                for name in FIGURES
+                for paths in provenance_of(name).values()
+                for path in paths
+            }
+        ),
         templates=[f"{TEMPLATES}/page.html.j2", f"{TEMPLATES}/index.html.j2"],
         claims=f"{RESULTS}/claims.csv",
     output:

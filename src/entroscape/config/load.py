@@ -30,7 +30,11 @@ def load_run(config_dir: Path = CONFIG_DIR, overrides: Mapping[str, Any] | None 
     path = config_dir / "config.yaml"
     document = read_document(path)
     _check(_named(_validated(Run, document, path), config_dir), path)
-    changes = {key: value for key, value in (overrides or {}).items() if document.get(key) != value}
+    words = {"true": True, "false": False}  # Snakemake reads True and False only
+    given = {
+        key: words.get(value, value) if isinstance(value, str) else value for key, value in (overrides or {}).items()
+    }
+    changes = {key: value for key, value in given.items() if document.get(key) != value}
     source = "the command line (--config)"
     run = _validated(Run, {**document, **changes}, source)
     _check(_named(run, config_dir), source)
