@@ -27,6 +27,8 @@ def draw(generator: Generator, runs: int, *, layout: ParameterLayout, start: Sta
     "torch": as torch.nn.Linear and torch.nn.Conv2d start, uniform within +- 1 / sqrt(fan in), biases too.
     "xavier": weights uniform within +- sqrt(6 / (fan in + fan out)), biases zero.
     "normal": weights of linear layers normal with deviation 0.01, their biases zero, convolutions as "torch".
+    "nanda": for transformers, as Nanda et al. (arXiv:2301.05217) do: normal with variance 1 / d_model, the unembedding's
+    1 / vocabulary, biases zero.
     Normalisations start as the identity, weights one and biases zero, whatever the rest does.
     """
     spreads = _spreads(layout, start)
@@ -38,6 +40,8 @@ def draw(generator: Generator, runs: int, *, layout: ParameterLayout, start: Sta
 
 def _spreads(layout: ParameterLayout, start: Start) -> list[_Spread]:
     """One for each tensor. A bias follows the weight that comes before it."""
+    if start == "nanda":
+        return _transformer_spreads(layout)
     spreads, weight = [], None
     for name, shape in zip(layout.names, layout.shapes, strict=True):
         is_bias = name.endswith("bias")
@@ -46,6 +50,13 @@ def _spreads(layout: ParameterLayout, start: Start) -> list[_Spread]:
             raise ValueError(f"the tensor {name} comes before any weight, so that its start is not known")
         spreads.append(_bias(weight, start) if is_bias else _weight(weight, start))
     return spreads
+
+
+def _transformer_spreads(layout: ParameterLayout) -> list[_Spread]:
+    """The first tensor is the embedding[V, D], the last one the unembedding[V, D]."""
+    vocabulary, d_model = layout.shapes[0]
+    spreads = [_Spread(normal=1 / math.sqrt(d_model)) if len(shape) > 1 else _Spread() for shape in layout.shapes]
+    return [*spreads[:-1], _Spread(normal=1 / math.sqrt(vocabulary))]
 
 
 def _weight(shape: tuple[int, ...], start: Start) -> _Spread:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from entroscape.config.settings import NetworkSettings
 from entroscape.errors import ConfigError
@@ -109,14 +109,3 @@ def _tables(t: Tensors, equals: Tensor, tokens: Tensor, reader: Tensor, heads: i
     base = last.squeeze(2).sum(1) + (reader @ equals.unsqueeze(2)).squeeze(2)
     return first - last, second - last, base
 
-
-def initial(generator: Generator, runs: int, *, layout: ParameterLayout) -> Tensor:
-    """Parameters[runs, P], float64, where training starts: as Nanda et al. (arXiv:2301.05217) do.
-
-    Normal with variance 1 / d_model, the unembedding's 1 / vocabulary; biases zero.
-    """
-    vocabulary, d_model = layout.shapes[0]
-    deviations = [1 / math.sqrt(d_model) if len(shape) > 1 else 0.0 for shape in layout.shapes]
-    deviations[-1] = 1 / math.sqrt(vocabulary)
-    noise = torch.randn(runs, layout.size, generator=generator, dtype=torch.float64, device=generator.device)
-    return noise * layout.expand(deviations).to(noise.device)

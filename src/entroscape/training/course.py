@@ -13,7 +13,8 @@ from torch import Tensor
 from entroscape.config.courses import AdamW, CourseSettings, WanD
 from entroscape.data.modular import split, table
 from entroscape.models.layout import ParameterLayout
-from entroscape.models.transformer import initial, transformer_layout, transformer_logits
+from entroscape.models.start import draw
+from entroscape.models.transformer import transformer_layout, transformer_logits
 from entroscape.observables import accuracy, mean_loss
 from entroscape.random import torch_generator
 from entroscape.training.adam import Means
@@ -58,7 +59,7 @@ class Network(NamedTuple):
     def starts(self, settings: CourseSettings, runs: list[int]) -> Tensor:
         """float32[R, P], where these runs start: the same in all courses of this width."""
         draws = [torch_generator("courses", settings.seed, "start", settings.course.d_model, run) for run in runs]
-        return torch.cat([initial(generator, 1, layout=self.layout) for generator in draws]).float()
+        return torch.cat([draw(generator, 1, layout=self.layout, start="nanda") for generator in draws]).float()
 
     def logits(self, theta: Tensor, prompts: Tensor) -> Tensor:
         """[R, N, V] of theta[R, P] on prompts int64[R, N, 2]."""

@@ -66,7 +66,10 @@ def deposit_share(step: int, steps_to_peak: int) -> float:
 
 
 def kick(velocity: Tensor, force: Tensor, noise: Tensor, step: float, friction: float, temperature: float) -> Tensor:
-    """v (1 - c_f) + force step + sqrt(c_f (2 - c_f) kT) noise: the thermostat keeps <v^2> = kT without a force."""
+    """v (1 - c_f) + force step + sqrt(c_f (2 - c_f) kT) noise: the thermostat keeps <v^2> = kT without a force.
+
+    Places are then distributed as at the temperature kT (1 - c_f / 2), however short the step.
+    """
     return velocity * (1 - friction) + step * force + math.sqrt(friction * (2 - friction) * temperature) * noise
 
 
@@ -147,7 +150,7 @@ class WanD(Optimizer):
             raise ValueError("WanD needs a closure that computes the loss, as torch.optim.LBFGS does")
         with torch.enable_grad():
             loss = closure()
-        value = float(loss)
+        value = float(torch.as_tensor(loss).detach())
         if not value > 0:
             raise ValueError(f"the loss must be above 0, since S is a function of its logarithm, but is {value}")
         shared = self._shared()

@@ -12,7 +12,6 @@ from entroscape.config.settings import SearchSettings
 from entroscape.digest import code_digest
 from entroscape.errors import ConfigError
 from entroscape.files import write_table
-from entroscape.memory import keep_freed
 from entroscape.models import network_module
 from entroscape.progress import logged
 from entroscape.provenance import stamp
@@ -29,7 +28,6 @@ def run(settings: SearchSettings, *, data: Path, output: Path, threads: int) -> 
 
     An optimizer with a single setting is not trained: it has one row, without a loss.
     """
-    keep_freed()
     torch.set_num_threads(threads)
     problem = read_problem(settings, data)
     sizes = _batch_sizes(settings, len(problem.y_train))

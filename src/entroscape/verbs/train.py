@@ -12,7 +12,6 @@ import torch
 from entroscape.config.settings import TrainSettings
 from entroscape.digest import code_digest
 from entroscape.files import read_table, write_dataset, write_table
-from entroscape.memory import keep_freed
 from entroscape.models import network_module
 from entroscape.progress import logged
 from entroscape.provenance import stamp
@@ -27,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 def run(settings: TrainSettings, *, data: Path, search: Path, output: Path, seeds: Path, threads: int) -> None:
     """Write the coordinates of every recorded state to `output`, and starting points for the sampler to `seeds`."""
-    keep_freed()
     torch.set_num_threads(threads)
     problem = read_problem(settings, data)
     wanted, tables = Wanted.of(problem, settings.observables), []
