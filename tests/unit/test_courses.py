@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from entroscape.analysis import courses
+from entroscape.analysis import course_claims, courses
 from entroscape.analysis.claims import COLUMNS
 from entroscape.config.schema import CourseClaim
 from entroscape.config.settings import ClaimsSettings
@@ -72,33 +72,33 @@ def group(values, low=None, high=None) -> pd.DataFrame:
 
 def test_difference_of_two_groups_is_that_of_welch():
     a, b = [3.0, 4.0, 5.0, 9.0], [1.0, 2.0, 1.5]
-    value, lower, upper = courses.contrast([group(a), group(b)], [1, -1], 0.95)
+    value, lower, upper = course_claims.contrast([group(a), group(b)], [1, -1], 0.95)
     expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
     assert value == pytest.approx(5.25 - 1.5) and (lower, upper) == pytest.approx((expected.low, expected.high))
-    value, lower, upper = courses.contrast([group(a)], [1], 0.9)
+    value, lower, upper = course_claims.contrast([group(a)], [1], 0.9)
     expected = stats.ttest_1samp(a, 0).confidence_interval(0.9)
     assert (lower, upper) == pytest.approx((expected.low, expected.high))
 
 
 def test_slope_of_a_line_through_four_groups():
     groups = [group([10 + 7 * place, 12 + 7 * place]) for place in range(4)]
-    value, lower, upper = courses.contrast(groups, [-0.3, -0.1, 0.1, 0.3], 0.95)
+    value, lower, upper = course_claims.contrast(groups, [-0.3, -0.1, 0.1, 0.3], 0.95)
     assert value == pytest.approx(7) and lower < 7 < upper
 
 
 def test_bounds_open_the_interval_on_the_side_where_nothing_is_known():
     known, unfinished = group([100, 110]), group([300, 310], high=[300, np.inf])
-    value, lower, upper = courses.contrast([unfinished, known], [1, -1], 0.95)
+    value, lower, upper = course_claims.contrast([unfinished, known], [1, -1], 0.95)
     assert value == 200 and 0 < lower < 200 and upper == np.inf
-    value, lower, upper = courses.contrast([unfinished, known], [-1, 1], 0.95)
+    value, lower, upper = course_claims.contrast([unfinished, known], [-1, 1], 0.95)
     assert value == -200 and lower == -np.inf and -200 < upper < 0
     bounded = group([0.1, 0.1], high=[0.1, 1.0])
-    assert courses.contrast([bounded], [1], 0.95)[2] > 0.55
+    assert course_claims.contrast([bounded], [1], 0.95)[2] > 0.55
 
 
 def test_one_run_has_no_interval_and_equal_runs_one_of_no_width():
-    assert np.isnan(courses.contrast([group([5]), group([1, 2])], [1, -1], 0.95)[1:]).all()
-    assert courses.contrast([group([5, 5]), group([2, 2])], [1, -1], 0.95) == (3, 3, 3)
+    assert np.isnan(course_claims.contrast([group([5]), group([1, 2])], [1, -1], 0.95)[1:]).all()
+    assert course_claims.contrast([group([5, 5]), group([2, 2])], [1, -1], 0.95) == (3, 3, 3)
 
 
 def claim(**changes) -> CourseClaim:
@@ -110,7 +110,7 @@ def claim(**changes) -> CourseClaim:
 def judged(table: pd.DataFrame, **changes) -> dict:
     empty: dict = {"reference_width": {}, "confidence": {}, "low_loss": {}, "stand_in": {}}
     settings = ClaimsSettings(scale="smoke", claims=[], courses=[claim(**changes)], **empty)
-    found = courses.judge_courses(settings, table)
+    found = course_claims.judge_courses(settings, table)
     assert list(found.columns) == COLUMNS
     return found.to_dict("records")[0]
 
@@ -128,7 +128,7 @@ def judged(table: pd.DataFrame, **changes) -> dict:
     ],
 )
 def test_verdict_needs_the_whole_interval_on_one_side(lower, upper, test, bound, expected):
-    assert courses.verdict(lower, upper, claim(test=test, bound=bound)) == expected
+    assert course_claims.verdict(lower, upper, claim(test=test, bound=bound)) == expected
 
 
 def test_verdict_on_a_delay_and_what_it_says_of_unfinished_runs():

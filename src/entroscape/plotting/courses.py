@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from entroscape.analysis.courses import Course, milestones
-from entroscape.plotting.imprint import Imprint
-from entroscape.plotting.style import COLOURS, DOUBLE, finish, new_figure, panel_label, styled
+from entroscape.plotting.style import COLOURS, DOUBLE, Imprint, finish, new_figure, panel_label, styled
 
 OPERATIONS = {"add": "$x + y$", "square": "$x^2 + y$", "cubic": "$x^3 + xy^2 + y$"}
 OPTIMIZERS = {"adamw": "AdamW", "wand": "WanD", "hybrid": "WanD annealed with AdamW"}

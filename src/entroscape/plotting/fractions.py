@@ -19,8 +19,17 @@ from entroscape.plotting.courses import (
     draw_curve,
     step_axis,
 )
-from entroscape.plotting.imprint import Imprint
-from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_figure, panel_label, panels_of, styled
+from entroscape.plotting.style import (
+    COLOURS,
+    DOUBLE,
+    Imprint,
+    finish,
+    headroom,
+    new_figure,
+    panel_label,
+    panels_of,
+    styled,
+)
 
 LEAK = "WanD* is WanD annealed with AdamW: its weight α follows the test accuracy, so test data guide the training"
 _SUMMARY = {"steps_to_generalise": "steps to generalise", "delay": "steps from learning to generalising"}

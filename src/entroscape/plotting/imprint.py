@@ -2,29 +2,18 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import xarray as xr
 
-from entroscape.analysis.courses import LEARNT, Course
 from entroscape.landscape import convergence
+from entroscape.plotting.style import Imprint
 
 _METHODS = {
     "first_order": "molecular dynamics (first order)",
     "baoab": "molecular dynamics (BAOAB)",
     "hmc": "Hamiltonian Monte Carlo",
 }
-PUBLISHED_STEPS = 10_000  # of every course; arXiv:2505.11411, appendix A.2
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-@dataclass(frozen=True)
-class Imprint:
-    """A line of provenance to stand below a figure, a watermark ("" for none) to stand across it, and warnings."""
-
-    provenance: str
-    watermark: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 def make_imprint(
@@ -48,49 +37,6 @@ def make_imprint(
             f"{fewest}–{most} training runs per point" if fewest < most else f"{most} training runs per protocol"
         )
     return Imprint(" · ".join([*parts, *notes]), watermark, tuple(warnings(landscapes)))
-
-
-def make_course_imprint(
-    scale: str,
-    watermark: str,
-    courses: Sequence[Course],
-    notes: Iterable[str] = (),
-    warnings: Iterable[str] = (),
-    *,
-    curves: bool = True,
-) -> Imprint:
-    """Imprint of a figure that shows these courses of training: runs, steps, and why they may be fewer than published.
-
-    notes: what else a reader must know; warnings: what must not be overlooked; curves: whether runs are drawn as median
-    and band.
-    """
-    parts = [f"{scale} scale", _runs_line(courses)]
-    stopped = [course for course in courses if course.stopped]
-    if stopped:
-        which = "" if len(stopped) == len(courses) else f" ({', '.join(course.name for course in stopped)})"
-        drawn = ", dotted line" if curves else ""
-        parts.append(f"stopped once settled{which}{drawn}: {_settled(stopped[0])}")
-    planned = max(course.settings.course.steps for course in courses)
-    if planned < PUBLISHED_STEPS:
-        parts.append(f"at most {planned:,} steps here, {PUBLISHED_STEPS:,} published")
-    if curves:
-        parts.append(f"line: median over runs, band: all runs, ticks above: each run's first step at {LEARNT:g}")
-    return Imprint(" · ".join([*parts, *notes]), watermark, tuple(warnings))
-
-
-def _runs_line(courses: Sequence[Course]) -> str:
-    """Runs and steps of each course, or their ranges where there are many."""
-    if len(courses) <= 3:
-        listed = [f"{one.name}: {_count(one.runs, 'run')} of {one.steps:,} steps" for one in courses]
-        return "; ".join(listed)
-    runs, steps = {one.runs for one in courses}, {one.steps for one in courses}
-    ends = [f"{min(values):,}–{max(values):,}" if len(values) > 1 else f"{min(values):,}" for values in (runs, steps)]
-    return f"{len(courses)} courses of {ends[0]} runs and {ends[1]} steps"
-
-
-def _settled(course: Course) -> str:
-    stop = course.settings.stop
-    return "" if stop is None else f"all runs at test accuracy {stop.accuracy:g} for {stop.steps:,} steps"
 
 
 def warnings(landscapes: Sequence[xr.Dataset]) -> list[str]:

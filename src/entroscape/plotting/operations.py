@@ -11,8 +11,7 @@ from matplotlib.image import AxesImage
 from entroscape.config.data import Operation
 from entroscape.data.modular import table
 from entroscape.plotting.courses import OPERATIONS
-from entroscape.plotting.imprint import Imprint
-from entroscape.plotting.style import DOUBLE, finish, new_figure, panel_label, styled
+from entroscape.plotting.style import DOUBLE, Imprint, finish, new_figure, panel_label, styled
 
 COLOURMAP = "Blues"  # light to dark, small to large answers
 _LETTERS = "abcdef"

@@ -12,8 +12,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from entroscape.config.courses import SearchSettings
 from entroscape.plotting.courses import OPERATIONS
 from entroscape.plotting.fractions import plain_logarithmic
-from entroscape.plotting.imprint import Imprint
-from entroscape.plotting.style import COLOURS, DOUBLE, finish, new_figure, panel_label, styled
+from entroscape.plotting.style import COLOURS, DOUBLE, Imprint, finish, new_figure, panel_label, styled
 
 PARAMETERS = {
     "bias": "bias $\\beta$",

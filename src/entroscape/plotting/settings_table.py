@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from entroscape.analysis.courses import LEARNT, Course, milestones
 from entroscape.plotting.courses import OPERATIONS, spread
-from entroscape.plotting.imprint import Imprint
-from entroscape.plotting.style import COLOURS, DOUBLE, finish, new_figure, styled
+from entroscape.plotting.style import COLOURS, DOUBLE, Imprint, finish, new_figure, styled
 
 # column: width, in parts of the page
 COLUMNS = {

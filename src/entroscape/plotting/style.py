@@ -8,6 +8,7 @@ import io
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
 from entroscape.files import write_bytes
-from entroscape.plotting.imprint import Imprint
 
 SINGLE, DOUBLE = 89.0, 183.0  # column widths of a journal page in mm
 _MM_PER_INCH = 25.4
@@ -102,6 +102,15 @@ STYLE: dict[str, Any] = {
     "figure.dpi": 150,
     "savefig.dpi": 300,
 }
+
+
+@dataclass(frozen=True)
+class Imprint:
+    """A line of provenance to stand below a figure, a watermark ("" for none) to stand across it, and warnings."""
+
+    provenance: str
+    watermark: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @contextmanager

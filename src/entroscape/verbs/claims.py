@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from entroscape.analysis.claims import COLUMNS, judge
-from entroscape.analysis.courses import judge_courses
+from entroscape.analysis.course_claims import judge_courses
 from entroscape.config.settings import ClaimsSettings
 from entroscape.files import read_table, write_text
 

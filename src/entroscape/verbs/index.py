@@ -31,6 +31,7 @@ _FACTS = {
     "moves": "moves of each walker",
     "updates": "moves of all walkers",
     "seconds": "seconds of sampling, all replicas",
+    "bias": "bias of WanD, found by its search",
     "device": "device",
     "seeds": "seeds",
     "code_digest": "digest of the code",
