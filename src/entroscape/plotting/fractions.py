@@ -158,7 +158,8 @@ def draw_milestones(axes: Axes, courses: Sequence[Course], quantity: str) -> Non
         axes.plot(at, [rows["value"].median() for rows in found], **style)
     axes.plot([], [], "^", color=COLOURS["neutral"], markerfacecolor="white", markersize=4, label="not within steps")
     axes.set(xlabel="train fraction / %", ylabel="steps")
-    axes.set_xticks(sorted({100 * course.train_fraction for course in courses}))
+    percents = sorted({100 * course.train_fraction for course in courses})
+    axes.set(xticks=percents, xlim=(percents[0] - 3, percents[-1] + 3))
     if quantity != "delay":
         plain_logarithmic(axes)
     else:
