@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
+from whole_runs import deviations
 
 from entroscape import random
 from entroscape.config.sampler import MolecularDynamics
@@ -62,6 +63,14 @@ def dynamics_settings(windows, explore=1000, refine=1500, production=4000, **cha
     return MolecularDynamics(**(values | changes))
 
 
+def fixed(step: float) -> dict:
+    return dict(initial=step, acceptance=None)
+
+
+def trajectories(leapfrog_steps: int, step: float) -> dict:
+    return dict(integrator="hmc", leapfrog_steps=leapfrog_steps, jitter=0.3, time_step=fixed(step))
+
+
 def sample(problem: molecular_dynamics.Problem, starts: np.ndarray, *names) -> xr.Dataset:
     """What one replica leaves behind."""
     state = molecular_dynamics.init(problem, starts, lambda role: random.generator(*names, role))
@@ -74,3 +83,21 @@ def landscape_of(target: Target, settings: MolecularDynamics, *names) -> xr.Data
     """All replicas of a target, merged."""
     problem = target.problem(settings)
     return merge([sample(problem, target.starts, *names, replica) for replica in range(settings.replicas)])
+
+
+def assert_within_errors(landscape: xr.Dataset, exact: np.ndarray) -> None:
+    """Deviations from the exact entropy are as large as the reported errors say, in every bin there is."""
+    difference, error = deviations(landscape, exact)
+    assert len(difference) == np.isfinite(exact).sum() == exact.size
+    scaled = np.abs(difference) / error
+    print(
+        f"largest deviation {np.abs(difference).max():.4f}, median error {np.median(error):.4f}, rms in errors "
+        f"{np.sqrt(np.mean(scaled**2)):.2f}, within 2 sigma {np.mean(scaled < 2):.3f}, largest {scaled.max():.1f}; "
+        f"kinetic temperatures {np.round(landscape['kinetic_temperature'].values.ravel(), 3)}"
+    )
+    # bins of one run are correlated; Student's t with all its ladders but one puts 0.954 of them within 2 sigma
+    assert np.median(error) < 0.04
+    assert 0.6 < np.sqrt(np.mean(scaled**2)) < 1.5
+    assert np.mean(scaled < 2) > 0.85
+    assert scaled.max() < 5
+    assert np.abs(landscape["kinetic_temperature"] - 1).max() < 0.05

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from dynamics_runs import Target, dynamics_settings, landscape_of, sample
+from dynamics_runs import (
+    Target,
+    assert_within_errors,
+    dynamics_settings,
+    fixed,
+    landscape_of,
+    sample,
+    trajectories,
+)
 from scipy.special import logsumexp
 from torch import Tensor
-from whole_runs import deviations, exchange_settings
+from whole_runs import exchange_settings
 
 from entroscape import random
 from entroscape.config.data import SpiralData
@@ -26,32 +34,6 @@ from entroscape.training.problem import Problem
 from entroscape.training.seeds import descend
 
 pytestmark = pytest.mark.exact
-
-
-def fixed(step: float) -> dict:
-    return dict(initial=step, acceptance=None)
-
-
-def trajectories(leapfrog_steps: int, step: float) -> dict:
-    return dict(integrator="hmc", leapfrog_steps=leapfrog_steps, jitter=0.3, time_step=fixed(step))
-
-
-def assert_within_errors(landscape: xr.Dataset, exact: np.ndarray) -> None:
-    """Deviations from the exact entropy are as large as the reported errors say, in every bin there is."""
-    difference, error = deviations(landscape, exact)
-    assert len(difference) == np.isfinite(exact).sum() == exact.size
-    scaled = np.abs(difference) / error
-    print(
-        f"largest deviation {np.abs(difference).max():.4f}, median error {np.median(error):.4f}, rms in errors "
-        f"{np.sqrt(np.mean(scaled**2)):.2f}, within 2 sigma {np.mean(scaled < 2):.3f}, largest {scaled.max():.1f}; "
-        f"kinetic temperatures {np.round(landscape['kinetic_temperature'].values.ravel(), 3)}"
-    )
-    # bins of one run are correlated; Student's t with all its ladders but one puts 0.954 of them within 2 sigma
-    assert np.median(error) < 0.04
-    assert 0.6 < np.sqrt(np.mean(scaled**2)) < 1.5
-    assert np.mean(scaled < 2) > 0.85
-    assert scaled.max() < 5
-    assert np.abs(landscape["kinetic_temperature"] - 1).max() < 0.05
 
 
 BLOCKS = 6, 4  # dimensions of u and v

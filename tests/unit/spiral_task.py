@@ -3,7 +3,9 @@
 import torch
 
 from entroscape.config.data import SpiralData
+from entroscape.config.model import Shell
 from entroscape.config.settings import NetworkSettings
+from entroscape.config.training import AdamWOptions
 from entroscape.data.registry import make_data
 from entroscape.models import make_network
 from entroscape.training.baselines import Runs, train
@@ -25,12 +27,17 @@ DATA = make_data(
 )
 
 
-def network(width=6, box_factor=2.0):
-    return make_network(NetworkSettings(kind="mlp", depth=3, width=width, box_factor=box_factor), DATA)
+ADAMW = AdamWOptions(weight_decay=0.5, betas=(0.9, 0.98))
 
 
-def problem(width=6) -> Problem:
-    return Problem.of(network(width), DATA)
+def network(width=6, box_factor=2.0, shell: float | None = None):
+    """In a box, or on a shell of this norm."""
+    domain = dict(box_factor=box_factor) if shell is None else dict(box_rule=None, shell=Shell(norm=shell))
+    return make_network(NetworkSettings(kind="mlp", depth=3, width=width, **domain), DATA)
+
+
+def problem(width=6, shell: float | None = None) -> Problem:
+    return Problem.of(network(width, shell=shell), DATA)
 
 
 def generator(seed=0) -> torch.Generator:

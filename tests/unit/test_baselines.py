@@ -1,23 +1,27 @@
-"""Batched SGD and Adam: against torch.optim, box, minibatches, start, divergence, determinism."""
+"""Batched SGD, Adam and AdamW: against torch.optim, box and shell, minibatches, start, divergence, determinism."""
 
 import numpy as np
 import pytest
 import torch
-from spiral_task import DATA, both, generator, grid, network, problem, records
+from spiral_task import ADAMW, DATA, both, generator, grid, network, problem, records
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from entroscape.observables import correct, ln_loss
 from entroscape.training.baselines import Runs, build_step, init_state
 
-TORCH = {"sgd": lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9), "adam": torch.optim.Adam}
+TORCH = {
+    "sgd": lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": lambda p, lr: torch.optim.AdamW(p, lr=lr, betas=ADAMW.betas, weight_decay=ADAMW.weight_decay),
+}
 
 
-def run_steps(runs, steps, momentum=0.9):
+def run_steps(runs, steps, momentum=0.9, shell=None, adamw=ADAMW):
     """States of these runs after each step, the start included."""
-    task, source = problem(), generator(1)
+    task, source = problem(shell=shell), generator(1)
     states = [init_state(task, runs, generator())]
-    step = build_step(task, runs, momentum)
+    step = build_step(task, runs, momentum, adamw)
     for _ in range(steps):
         states.append(step(states[-1], source))
     return states
@@ -25,9 +29,9 @@ def run_steps(runs, steps, momentum=0.9):
 
 @pytest.mark.parametrize("batch_size", [5, 20, 7])
 def test_a_free_run_is_that_of_torch_on_the_same_minibatches(batch_size):
-    settings = [("adam", "free", 0.01), ("sgd", "free", 0.02), ("sgd", "free", 0.1), ("adam", "free", 0.05)]
+    settings = [("adamw", "free", 0.03), ("adam", "free", 0.01), ("sgd", "free", 0.02), ("adam", "free", 0.05)]
     runs = Runs.grid(settings, batch_size, 1)
-    assert runs.optimizer.tolist() == ["sgd", "sgd", "adam", "adam"]
+    assert runs.optimizer.tolist() == ["sgd", "adam", "adam", "adamw"]
     states, task = run_steps(runs, 12), problem()
     modules = []
     for theta in states[0].theta:
@@ -62,6 +66,41 @@ def test_every_point_is_used_once_per_epoch_and_runs_have_orders_of_their_own(ba
         assert all(torch.equal(state.order, epoch[0].order) for state in epoch)
         assert torch.equal(epoch[0].order.sort(dim=1).values, torch.arange(points).expand(30, -1))
     assert len({tuple(row) for epoch in epochs for row in epoch[0].order.tolist()}) == 60
+
+
+def test_adamw_must_be_described():
+    with pytest.raises(ValueError, match="weight decay and betas"):
+        run_steps(Runs.grid([("adamw", "free", 0.1)], 5, 2), 1, adamw=None)
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.05), ("adam", 0.02), ("adamw", 0.02)])
+def test_shell_runs_are_rescaled_after_every_step_and_keep_their_velocity(optimizer, rate):
+    """Beside the same runs free, one step at a time."""
+    both = Runs.grid([(optimizer, "free", rate), (optimizer, "shell", rate)], 5, 3)
+    task, source = problem(shell=4.0), generator(1)
+    step, state = build_step(task, both, 0.9, ADAMW), init_state(task, both, generator())
+    assert task.domain.inside(state.theta[3:]).all() and not task.domain.inside(state.theta[:3]).any()
+    for _ in range(30):
+        free = torch.cat([state.theta[3:], state.theta[3:]])  # the free ones begin where those on the shell are
+        state = state._replace(theta=free, velocity=state.velocity[[3, 4, 5, 3, 4, 5]])
+        state = state._replace(order=state.order[[3, 4, 5, 3, 4, 5]])
+        if len(state.square):
+            state = state._replace(square=state.square[[3, 4, 5, 3, 4, 5]])
+        if state.position >= len(DATA.y_train):
+            state = state._replace(position=0)
+        state = step(state, source)
+        free, kept = state.theta.split(3)
+        torch.testing.assert_close(kept, 4.0 * free / free.norm(dim=1, keepdim=True))
+        assert torch.equal(state.velocity[:3], state.velocity[3:])
+    assert task.inside(state.theta).tolist() == [False] * 3 + [True] * 3
+
+
+def test_weight_decay_on_a_shell_only_lengthens_the_steps():
+    decay = ADAMW.weight_decay
+    plain = ADAMW.model_copy(update={"weight_decay": 0.0})
+    with_decay = run_steps(Runs.grid([("adamw", "shell", 0.02)], 5, 3), 20, shell=4.0)[-1].theta
+    longer = Runs.grid([("adamw", "shell", 0.02 / (1 - 0.02 * decay))], 5, 3)
+    torch.testing.assert_close(run_steps(longer, 20, shell=4.0, adamw=plain)[-1].theta, with_decay)
 
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.2), ("adam", 0.1)])
@@ -136,6 +175,7 @@ def test_parts_hold_every_run_once_in_order():
         joined = np.concatenate([getattr(part, column) for part in parts])
         np.testing.assert_array_equal(joined, getattr(runs, column))
     assert np.concatenate([part.numbers(4) for part in parts]).tolist() == list(range(8))
+    assert Runs.grid([("adamw", "free", 0.1), ("sgd", "free", 0.1)], 5, 2).numbers(2).tolist() == [0, 1, 4, 5]
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not():

@@ -467,6 +467,64 @@ def test_values_are_what_they_look_like(tmp_path, text, value):
     assert found == value and type(found) is type(value)
 
 
+# --- a shell in place of the box, and AdamW --------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_shell(config) -> Path:
+    """Configuration whose experiment mnist lives on a shell."""
+    path = config / "experiments/mnist.yaml"
+    for key, value in (("box_rule", DELETE), ("box_factor", DELETE), ("shell", {"norm": 30.0})):
+        change(path, "model", key, value=value)
+    return config
+
+
+def test_a_shell_takes_the_place_of_the_box_in_all_verbs(on_shell):
+    for verb in ("search", "train", "sample"):
+        network = settings_for(verb, "mnist", "width-2", "paper", on_shell).network
+        assert (network.box_rule, network.box_factor) == (None, None)
+        assert (network.shell.norm, network.shell.motion) == (30.0, "geodesic")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "text"),
+    [
+        (["model", "shell"], DELETE, "box_rule must be given, or shell in place of the box"),
+        (["model", "shell"], {"norm": 0}, "model.shell.norm = 0 is not allowed"),
+        (["model", "shell"], {"norm": 1, "motion": "x"}, 'must be "geodesic" or "rescaling"'),
+        (["model", "box_factor"], 2, "it must be left out, or null, where shell is given"),
+        (["sampler", "main", "masses"], "tensor", '= "tensor" is not allowed; it must be unit with model.shell'),
+    ],
+)
+def test_what_a_shell_does_not_go_with(on_shell, keys, value, text):
+    change(on_shell / "experiments/mnist.yaml", *keys, value=value)
+    assert text in message_of(load_experiment, "mnist", "paper", on_shell)
+
+
+def test_the_published_motion_goes_with_the_published_step_and_not_with_a_metropolis_test(on_shell):
+    path = on_shell / "experiments/mnist.yaml"
+    change(path, "model", "shell", "motion", value="rescaling")
+    assert load_experiment("mnist", "paper", on_shell).model.shell.motion == "rescaling"
+    change(path, "sampler", "main", "integrator", value="hmc")
+    assert "it must be geodesic with the integrator hmc" in message_of(load_experiment, "mnist", "paper", on_shell)
+
+
+def test_monte_carlo_knows_only_the_box(config):
+    path = config / "experiments/spiral.yaml"
+    for key, value in (("box_rule", DELETE), ("box_factor", DELETE), ("shell", {"norm": 30.0})):
+        change(path, "model", key, value=value)
+    assert "left out with sampler.kind wlmc, whose moves know" in message_of(load_experiment, "spiral", "paper", config)
+
+
+def test_adamw_must_have_its_options(config):
+    path = config / "experiments/spiral.yaml"
+    change(path, "training", "optimizers", value=["adamw"])
+    assert "adamw must be given, with weight_decay and betas" in message_of(load_experiment, "spiral", "paper", config)
+    change(path, "training", "adamw", value={"weight_decay": 1.0, "betas": [0.9, 0.98]})
+    for verb in ("search", "train"):
+        assert settings(verb, config, scale="paper").adamw.betas == (0.9, 0.98)
+
+
 # --- what verbs see --------------------------------------------------------------------------------------------
 
 VERBS = {

@@ -23,6 +23,7 @@ from entroscape.sampling.workers import Workers
 BOX = Box(HALF_WIDTH)
 SHELLS = {name: Shell(torch.tensor(1.3, dtype=torch.float64), name) for name in ("geodesic", "rescaling")}
 INTEGRATORS = ["baoab", "first_order", "hmc"]
+ON_SHELLS = [*((name, "geodesic") for name in INTEGRATORS), ("baoab", "rescaling"), ("first_order", "rescaling")]
 STAGES = {"explore": None, "refine": None, "production": 3}  # block
 READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 NAMES = {"_local_scalar_dense", "item", "nonzero", "masked_select", "unique", "unique2", "_unique2", "is_nonzero"}
@@ -127,6 +128,19 @@ def test_no_round_waits_for_a_value(watched, integrator, stage):
     assert bool(state.blocks.any()) == (stage == "production")
 
 
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("integrator", "motion"), ON_SHELLS)
+def test_no_round_on_a_shell_waits_for_a_value_or_depends_on_places(watched, integrator, motion, stage):
+    options = dict(integrator=integrator, domain=SHELLS[motion])
+    counts = watched(*toy(**options), STAGES[stage])
+    problem, state = toy(**options, walkers=37)
+    assert problem.domain.inside(state.theta).all()
+    state.velocity *= 30
+    state.velocity[:5] = 0
+    assert watched(problem, state, STAGES[stage]) == counts
+    assert problem.domain.inside(state.theta).all()
+
+
 @pytest.mark.parametrize("stage", ["explore", "production"])
 @pytest.mark.parametrize("kind", ["mlp", "regression", "cnn", "residual"])
 def test_no_round_of_a_network_waits_for_a_value(watched, monkeypatch, kind, stage):
@@ -182,12 +196,13 @@ def on_gpu(integrator: str, launcher=None, domain=BOX):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("domain", [BOX, SHELLS["geodesic"]], ids=lambda domain: domain.name)
 @pytest.mark.parametrize("integrator", INTEGRATORS)
-def test_captured_rounds_are_the_rounds_themselves(integrator):
+def test_captured_rounds_are_the_rounds_themselves(integrator, domain):
     """The same generator state gives the same random numbers, and so the same walks but for rounding."""
-    captured, state = on_gpu(integrator)
+    captured, state = on_gpu(integrator, domain=domain)
     assert sum(graph is not None for graph in captured.launch._graphs.values()) == 10, "one each stage and block"
-    _, plain = on_gpu(integrator, lambda key, function, generators: function())
+    _, plain = on_gpu(integrator, lambda key, function, generators: function(), domain)
     torch.testing.assert_close(state.theta, plain.theta, rtol=1e-8, atol=1e-8)
     torch.testing.assert_close(state.blocks, plain.blocks, rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(state.entropy, plain.entropy, rtol=1e-8, atol=1e-9)

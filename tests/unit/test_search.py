@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from spiral_task import records
+from spiral_task import problem, records
 
 from entroscape.config.training import Search
 from entroscape.errors import ConfigError
@@ -69,6 +69,17 @@ def test_adam_has_rates_of_its_own_where_they_are_given():
         rates = {name: sorted(set(runs.learning_rate[runs.optimizer == name])) for name in ("sgd", "adam")}
         assert rates == {"sgd": [0.1], "adam": expected}
         assert len(runs) == 2 * 3 * (1 + len(expected))
+
+
+def test_adamw_has_the_rates_of_adam():
+    for name in ("adam", "adamw"):
+        assert search([0.1], [0.01, 0.02]).rates(name) == [0.01, 0.02] and search([0.1]).rates(name) == [0.1]
+
+
+def test_protocols_are_those_of_the_networks_domain():
+    assert problem().protocols == ("free", "box") and problem(shell=3.0).protocols == ("free", "shell")
+    runs = grid_runs(search([0.1]), ["adamw"], ("free", "shell"), 5, 2)
+    assert runs.protocol.tolist() == ["free", "free", "shell", "shell"]
 
 
 def test_one_batch_holds_every_protocol_and_rate_and_the_useful_rate_is_chosen():

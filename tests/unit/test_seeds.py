@@ -132,6 +132,15 @@ def test_a_descent_is_adam_of_torch_on_ln_loss_projected_onto_the_box():
             torch.testing.assert_close(record.theta[run], theta[0].detach(), rtol=1e-9, atol=1e-12)
 
 
+def test_hopping_stays_on_a_shell_and_goes_down_there():
+    task = problem(shell=6.0)
+    start = task.domain.project(task.network.initial(generator(), 12))
+    path = list(hop(task, start, rounds=2, steps=200, record_every=200, generator=generator()))
+    assert all(record.inside.all() for record, _ in path)
+    assert np.median(path[0][0].ln_train_loss) < np.median(task.ln_train_loss(start)) - 0.3
+    assert path[1][0].ln_train_loss.min() < path[0][0].ln_train_loss.min()
+
+
 def test_a_regression_with_more_parameters_than_points_is_followed_down_to_any_loss():
     task = regression(points=10)
     start = task.domain.project(task.network.initial(generator(), 8))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from regression_task import NETWORK, data
-from spiral_task import DATA, network
+from spiral_task import ADAMW, DATA, network
 
 from entroscape.config.data import SpiralData
+from entroscape.config.model import Shell
 from entroscape.config.sampler import Axis, LnTestLoss, Observables, SmoothedAccuracy, TrueAccuracy
 from entroscape.config.settings import NetworkSettings, PrepareSettings, SearchSettings, TrainSettings
 from entroscape.config.training import Search
@@ -28,18 +29,20 @@ def common(network=MLP, **changes):
     return dict(**names, network=network, train_points=None, momentum=0.9) | changes
 
 
-def run_search(folder, network=MLP, points=None, **changes):
+def run_search(folder, network=MLP, points=None, optimizers=("sgd", "adam"), adamw=None, **changes):
     grid = dict(runs=3, steps=40, learning_rates=[0.01, 0.05], batch_sizes=[5, 10])
     settings = SearchSettings(
-        **common(network, train_points=points), optimizers=["sgd", "adam"], search=Search(**{**grid, **changes})
+        **common(network, train_points=points, adamw=adamw),
+        optimizers=list(optimizers),
+        search=Search(**{**grid, **changes}),
     )
     search.run(settings, data=folder / "data.nc", output=folder / "search.parquet", threads=1)
     return read_table(folder / "search.parquet")
 
 
-def run_train(folder, network=MLP, y=ACCURACY, points=None, x=X):
+def run_train(folder, network=MLP, y=ACCURACY, points=None, x=X, adamw=None):
     observables = Observables(ln_train_loss=x, y=y)
-    shared = common(network, train_points=points)
+    shared = common(network, train_points=points, adamw=adamw)
     settings = TrainSettings(**shared, runs=4, steps=60, record_every=20, observables=observables)
     inputs = dict(data=folder / "data.nc", search=folder / "search.parquet")
     train.run(settings, **inputs, output=folder / "train.parquet", seeds=folder / "seeds.nc", threads=1)
@@ -108,6 +111,17 @@ def test_a_batch_larger_than_the_train_set_is_left_out_and_refused_if_there_is_n
     assert set(run_search(tmp_path, batch_sizes=[5, 64]).batch_size) == {5}
     with pytest.raises(ConfigError, match="batch_sizes: 32 is more than the 20 train points; add one of at most 20"):
         run_search(tmp_path, batch_sizes=[64, 32])
+
+
+def test_on_a_shell_adamw_is_trained_free_and_on_the_shell_and_seeds_lie_there(tmp_path):
+    write_dataset(DATA.to_dataset(), tmp_path / "data.nc")
+    on_shell = MLP.model_copy(update=dict(box_rule=None, box_factor=None, shell=Shell(norm=6.0)))
+    searched = run_search(tmp_path, on_shell, optimizers=["adamw"], adamw=ADAMW)
+    assert set(searched.protocol) == {"free", "shell"} and set(searched.optimizer) == {"adamw"}
+    table, seeds = run_train(tmp_path, on_shell, adamw=ADAMW)
+    assert table.inside.tolist() == (table.protocol == "shell").tolist()
+    np.testing.assert_allclose(np.linalg.norm(seeds.theta, axis=1), 6.0, rtol=1e-13)
+    assert seeds.ln_train_loss.min() < table.ln_train_loss.min()
 
 
 def test_smoothed_accuracy_is_recorded_beside_the_true_one(tmp_path):

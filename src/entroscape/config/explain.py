@@ -137,6 +137,7 @@ def _at(schema: Schema, location: Sequence[str | int]) -> Schema:
     """The node of the schema that describes `location`; empty where the schema says nothing."""
     node = _resolved(schema, schema)
     for part in location:
+        node = _given(schema, node)
         if isinstance(part, int):
             pair = node.get("prefixItems", [])
             node = pair[part] if part < len(pair) else node.get("items", {})
@@ -149,6 +150,12 @@ def _at(schema: Schema, location: Sequence[str | int]) -> Schema:
             node = extra if isinstance(extra, dict) else {}
         node = _resolved(schema, node)
     return node
+
+
+def _given(schema: Schema, node: Schema) -> Schema:
+    """What a node allows besides null, where that is one thing."""
+    members = [member for member in node.get("anyOf", []) if member.get("type") != "null"]
+    return _resolved(schema, members[0]) if len(members) == 1 else node
 
 
 def _resolved(schema: Schema, node: Schema) -> Schema:
