@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import synthetic
 import xarray as xr
+from scipy.special import expit
 
 from entroscape.analysis.curves import curve_table as curve_table_of
 from entroscape.analysis.curves import low_loss_table as low_loss_table_of
@@ -210,3 +211,48 @@ def image_data(classes: int = 10, channels: int = 1, stand_in: str = "") -> Task
         image[:, label % 5 : label % 5 + 3, label // 2 % 5 : label // 2 % 5 + 3] += 2.0
     half = len(y) // 2
     return TaskData(x[:half], y[:half], x[half:], y[half:], classes, {"stand_in": stand_in})
+
+
+# Modular arithmetic: memorising states are known beside generalising ones, and AdamW learns late.
+
+GROKKING = Analysis(low_loss=(-3.0, -2.0), generalising=0.7, memorising=0.2, confidence=0.95)
+
+
+def grokking_task(
+    learns: bool = True, experiment: str = "modular_add", width: int = 32, seed: int = 0, domain: str = "box"
+) -> Task:
+    """A variant whose equilibrium generalises at low loss, or stays near chance; AdamW lags behind, less on a shell."""
+    random, grid = np.random.default_rng(seed), synthetic.dynamics_grid("smoothed_accuracy")
+    x, y = np.meshgrid(grid.x_centres, grid.y_values, indexing="ij")
+    ridge = 0.08 + (0.85 if learns else 0.06) * expit(-(x + 1.2) / 0.25)
+    entropy = (
+        60 * np.minimum(x, 0) - 8 * np.maximum(x, 0) ** 2 - (y - ridge) ** 2 / (2 * (0.24 if learns else 0.1) ** 2)
+    )
+    runs = [
+        synthetic.dynamics_run(random, grid, walkers=8, visits=40_000, noise=0.1, entropy=entropy) for _ in range(2)
+    ]
+    variant = f"width-{width}"
+    procedure = {"procedure": "molecular_dynamics", "integrator": "hmc"}
+    observables = {"y": {"kind": "smoothed_accuracy"}}
+    stored = {"experiment": experiment, "variant": variant, "procedure": procedure, "observables": observables}
+    counts = {"moves": 4_300, "updates": 2_000_000, "seconds": 410.0, "walkers": 8, "replicas": 2}
+    found = merge(runs).assign_attrs(settings=json.dumps(stored), procedure="molecular_dynamics", **counts)
+    reached = grokking_runs(random, 0.9 if learns else 0.1, domain)
+    tables = curve_table_of(found, reached, grid, GROKKING), low_loss_table_of(found, reached, grid, GROKKING)
+    low_loss = tables[1].assign(experiment=experiment, variant=variant, width=width, train_points=np.nan)
+    return Task(found, reached, tables[0], low_loss)
+
+
+def grokking_runs(random: np.random.Generator, best: float, domain: str, runs: int = 15) -> pd.DataFrame:
+    """Runs of AdamW that memorise first; those on a shell generalise sooner."""
+    frames = []
+    step = np.arange(90)
+    late = {"free": 2.9, "box": 2.5, "shell": 1.5}
+    for protocol in ("free", domain):
+        for run in range(runs):
+            x = 0.3 - 0.045 * step + random.normal(0, 0.03, len(step)).cumsum()
+            y = 0.06 + best * expit(-(x + late[protocol] + random.normal(0, 0.1)) / 0.25)
+            frame = {"optimizer": "adamw", "protocol": protocol, "run": run, "step": step, "ln_train_loss": x}
+            frame |= {"inside": protocol == domain, "smoothed_accuracy": y, "test_accuracy": np.clip(y + 0.03, 0, 1)}
+            frames.append(pd.DataFrame(frame))
+    return pd.concat(frames, ignore_index=True)

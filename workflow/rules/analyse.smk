@@ -55,6 +55,16 @@ rule find_milestones:
         "entroscape milestones {params.files} --output {output} 2>&1 | tee {log}"
 
 
+def looked_at(experiments):
+    """These experiments and those that claims compare them with, as far as the run has them."""
+    compared = [
+        claim.against
+        for claim in checked(load_claims).claims
+        if claim.experiment in experiments
+    ]
+    return [name for name in EXPERIMENTS if name in {*experiments, *compared}]
+
+
 # All claims of the run, those of each of its studies, and those about each of its experiments alone: file, rule,
 # experiments, whether courses are judged.
 for claims_file, judge, judged, about_courses in [
@@ -77,7 +87,7 @@ for claims_file, judge, judged, about_courses in [
         input:
             low_loss=[
                 f"{RESULTS}/curves/{experiment}/{variant}.low_loss.parquet"
-                for experiment in judged
+                for experiment in looked_at(judged)
                 for variant in width_variants(experiment)
             ],
             milestones=[f"{RESULTS}/milestones.parquet"] * about_courses,

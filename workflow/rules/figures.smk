@@ -22,6 +22,18 @@ EVERY_FIGURE = {
         [name for name, about in EXPERIMENTS.items() if about.train_points][:1],
     ),
     "EA-8": ("Convergence of the landscapes", list(EXPERIMENTS)),
+    "GR-1": (
+        "Modular arithmetic: landscapes and what AdamW reaches",
+        ["modular_add", "modular_square", "modular_cubic"],
+    ),
+    "GR-2": (
+        "Modular addition at a fixed weight norm",
+        [
+            name
+            for name in ("modular_shell", "modular_add")
+            if "modular_shell" in EXPERIMENTS
+        ],
+    ),
     "GR-3": ("Modular addition: WanD and AdamW", courses("add_wand", "add")),
     "GR-4": ("Three operations modulo p", courses("add", "square", "cubic")),
     "GR-5": ("AdamW on three operations", courses("add", "square", "cubic")),
@@ -64,6 +76,7 @@ FIGURES = {
     if any(name in STUDIES for name in names)
 }
 TEMPLATES = "src/entroscape/templates"
+BARRIERS = {"barrier", "valley", "jump"}  # quantities of claims that GR-1 draws
 
 
 def study_files(study):
@@ -211,6 +224,48 @@ def convergence(experiments):
     )
 
 
+def barriers(experiments):
+    """Figure of several tasks, a column each, with what claims about barriers and jumps are judged by."""
+    rows = [variant_files(name, reference(name)) for name in experiments]
+    files = columns(rows, "training", "landscape", "curves", "low_loss")
+    bounds = {
+        claim.quantity: claim.bound
+        for claim in checked(load_claims).claims
+        if claim.experiment in experiments and claim.quantity in BARRIERS
+    }
+    return files, dict(
+        titles=titles(experiments), analysis=readings(experiments), bounds=bounds
+    )
+
+
+def shell(experiments):
+    """Figure of all widths of a task on a shell, beside the reference width in the box, if the run has that."""
+    on_shell = [name for name in experiments if EXPERIMENTS[name].model.shell]
+    in_box = [name for name in experiments if name not in on_shell]
+    rows = [
+        variant_files(name, variant)
+        for name in on_shell
+        for variant in width_variants(name)
+    ]
+    box = columns(
+        [variant_files(name, reference(name)) for name in in_box],
+        *("landscape", "curves", "low_loss"),
+    )
+    return dict(
+        **columns(rows, "landscape", "curves", "low_loss"),
+        **{f"box_{name}": files for name, files in box.items()},
+    ), dict(
+        analysis=readings(on_shell)[0],
+        box_analysis=readings(in_box),
+        box_titles=titles(in_box),
+    )
+
+
+def readings(experiments):
+    """How claims read the landscapes of some experiments."""
+    return [EXPERIMENTS[name].analysis.model_dump(mode="json") for name in experiments]
+
+
 def titles(experiments):
     return [EXPERIMENTS[experiment].title for experiment in experiments]
 
@@ -256,6 +311,8 @@ KINDS = {
     "EA-6": one_task,
     "EA-7": sizes,
     "EA-8": convergence,
+    "GR-1": barriers,
+    "GR-2": shell,
     "GR-3": course_curves,
     "GR-4": operations,
     "GR-5": course_curves,
