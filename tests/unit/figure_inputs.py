@@ -219,7 +219,12 @@ GROKKING = Analysis(low_loss=(-3.0, -2.0), generalising=0.7, memorising=0.2, con
 
 
 def grokking_task(
-    learns: bool = True, experiment: str = "modular_add", width: int = 32, seed: int = 0, domain: str = "box"
+    learns: bool = True,
+    experiment: str = "modular_add",
+    width: int = 32,
+    seed: int = 0,
+    domain: str = "box",
+    visits: int = 40_000,
 ) -> Task:
     """A variant whose equilibrium generalises at low loss, or stays near chance; AdamW lags behind, less on a shell."""
     random, grid = np.random.default_rng(seed), synthetic.dynamics_grid("smoothed_accuracy")
@@ -229,7 +234,7 @@ def grokking_task(
         60 * np.minimum(x, 0) - 8 * np.maximum(x, 0) ** 2 - (y - ridge) ** 2 / (2 * (0.24 if learns else 0.1) ** 2)
     )
     runs = [
-        synthetic.dynamics_run(random, grid, walkers=8, visits=40_000, noise=0.1, entropy=entropy) for _ in range(2)
+        synthetic.dynamics_run(random, grid, walkers=8, visits=visits, noise=0.1, entropy=entropy) for _ in range(2)
     ]
     variant = f"width-{width}"
     procedure = {"procedure": "molecular_dynamics", "integrator": "hmc"}

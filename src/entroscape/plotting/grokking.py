@@ -243,8 +243,9 @@ def draw_statistic(axes: Axes, tasks: Sequence[Task], quantity: str, bounds: Map
         rows = task.by_column[task.by_column["quantity"] == quantity]
         shift = 0.22 * task.grid.bin_width * (number - (len(tasks) - 1) / 2)
         bars = np.abs(rows[["low", "high"]].to_numpy(dtype=float) - rows[["value"]].to_numpy(dtype=float)).T
-        style = dict(color=_TASKS[number], fmt=_TASK_MARKERS[number], markersize=1.8, elinewidth=0.6, gid=quantity)
-        axes.errorbar(rows["ln_train_loss"] + shift, rows["value"], bars, label=task.title, **style)
+        style = dict(color=_TASKS[number], fmt=_TASK_MARKERS[number], markersize=1.8, elinewidth=0.6)
+        drawn = axes.errorbar(rows["ln_train_loss"] + shift, rows["value"], bars, label=task.title, **style)
+        drawn.lines[0].set_gid(quantity)
     for sign in () if quantity not in bounds else (-1, 1) if quantity == "jump" else (1,):
         axes.axhline(sign * bounds[quantity], color=COLOURS["warning"], linewidth=0.8, linestyle=":")
     axes.axhline(0, color="black", linewidth=0.5)
@@ -331,7 +332,7 @@ def _averages(axes: Axes, tasks: Sequence[Task], free: Task | None, quantity: st
         colour = _SHELL if baseline == SHELL else COLOURS[baseline]
         face, marker = "white" if baseline in OPEN else colour, "h" if baseline == SHELL else MARKERS[baseline]
         style = dict(fmt=marker, color=colour, markerfacecolor=face, elinewidth=0.9, capsize=2)
-        axes.errorbar(x, rows["value"], bars, label=NAMES[baseline], markersize=4, gid=baseline, **style)
+        axes.errorbar(x, rows["value"], bars, label=NAMES[baseline], markersize=4, **style)
     values = np.sort(table["width"].unique())
     axes.set_xscale("log", base=2)
     axes.set_xlim(values[0] / 2**0.4, values[-1] * 2**0.4)
