@@ -229,7 +229,10 @@ def test_why_there_is_no_barrier_is_said():
     settings = claims_settings("below", bound=2.0, quantity="barrier", baselines=None)
     row = averages(quantity="barrier", baseline="", metric="smoothed_accuracy", error=np.nan, value=np.nan)
     (found,) = claims.judge(settings, row).to_dict("records")
-    assert found["verdict"] == "undecided" and "memorising and generalising states were not both" in found["remark"]
+    assert (
+        found["verdict"] == "undecided"
+        and "memorising and generalising states were not both sampled" in found["remark"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from entroscape.landscape.metric import ACCURACY, Metric, maps
 
 APART = 0.2  # accuracy between two maxima that would be two phases
 STEP = 0.1  # in ln L, half the distance over which an equilibrium curve may jump
-LARGEST_ERROR = 0.5  # of S against the best bin of its column; a bin known worse counts as not known
+LARGEST_ERROR = 1.0  # of S against the best bin of its column; a bin known worse counts as not known
 FEWEST_UNITS = 4  # fewer give no idea of how noise is correlated
 
 

@@ -38,7 +38,7 @@ BASELINE_NAMES = {
 }
 TREND = {"falls_with_width", "same_at_all_widths"}  # tests that look at all widths
 OF_THE_JUDGED_METRIC = {"advantage", "equilibrium", "lowest_trained"}
-_UNRESOLVED = "memorising and generalising states were not both sampled, with errors and nothing blank between them"
+_UNRESOLVED = "memorising and generalising states were not both sampled well, with nothing blank between them,"
 WITHOUT = {  # why there is no value
     "advantage": "too few trained runs or sampled states in the low-loss region",
     "lowest_trained": "too few trained runs in the low-loss region",
