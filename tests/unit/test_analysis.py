@@ -221,7 +221,7 @@ def test_value_with_an_interval_of_its_own_against_a_bound(test, bound, interval
     about = {"quantity": "barrier", "baseline": "", "low": interval[0], "high": interval[1]}
     table = averages(error=0.1 if np.isfinite(interval[0]) else np.nan, **about).iloc[:1]
     (found,) = claims.judge(settings, table).to_dict("records")
-    assert found["verdict"] == expected and found["case"] == "width 4"
+    assert found["verdict"] == expected and found["case"] == f"width 4, barrier {test} {bound:g}"
     np.testing.assert_array_equal([found["lower"], found["upper"]], interval)
 
 
@@ -247,7 +247,7 @@ def test_same_at_all_widths_compares_the_widest_with_the_narrowest(values, expec
     settings = claims_settings("same_at_all_widths", bound=0.1)
     table = averages(tuple(values))
     (row,) = claims.judge(settings, table.assign(value=table["width"].map(values))).to_dict("records")
-    assert row["verdict"] == expected and row["case"].startswith("width 16 minus width 4")
+    assert row["verdict"] == expected and row["case"] == "width 16 minus width 4, box SGD, within ±0.1"
     assert row["value"] == pytest.approx(values[16] - values[4])
     half = np.hypot(0.01, 0.01) * student.ppf(0.975, 14)
     assert row["upper"] - row["value"] == pytest.approx(half)
@@ -262,6 +262,7 @@ def test_smaller_than_another_experiment():
     for order in (table, table[::-1]):
         (row,) = claims.judge(settings, order).to_dict("records")
         assert row["verdict"] == "supported" and row["value"] == pytest.approx(0.3)
+        assert row["case"] == "other minus task, width 4, free Adam against box SGD"
         assert row["where from"] == "x; advantage of other width-8, task width-4"
         assert row["remark"] == "not converged: other width-8"
     (row,) = claims.judge(settings, averages()).to_dict("records")

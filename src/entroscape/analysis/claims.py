@@ -121,7 +121,7 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
         found = _estimate(claim, settings, rows, confidence)
         yield {
             "id": claim.id,
-            "case": f"{found.case}, {BASELINE_NAMES[baseline]}" if baseline else found.case,
+            "case": ", ".join([found.case, *_of_baselines(claim, baseline), *_wanted(claim)]),
             "statement": claim.statement,
             "verdict": decide(found.lower, found.upper, claim),
             "value": found.value,
@@ -132,6 +132,20 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
             "where from": f"{claim.figure}; {claim.quantity} of {', '.join(sorted(_names(found.known, claim)))}",
             "remark": remark(rows, len(found.known), claim, settings),
         }
+
+
+def _of_baselines(claim: Claim, baseline: str) -> list[str]:
+    if claim.against_baseline is not None:
+        return [f"{BASELINE_NAMES[claim.against_baseline]} against {BASELINE_NAMES[baseline]}"]
+    return [BASELINE_NAMES[baseline]] if baseline else []
+
+
+def _wanted(claim: Claim) -> list[str]:
+    """The bound of a test that has one, in words."""
+    name = claim.quantity.replace("_", " ")
+    if claim.test == "same_at_all_widths":
+        return [f"within ±{claim.bound:g}"]
+    return [] if claim.bound is None else [f"{name} {claim.test} {claim.bound:g}"]
 
 
 def _about(claim: Claim, experiment: str, low_loss: pd.DataFrame) -> pd.DataFrame:
