@@ -60,10 +60,10 @@ def starts(count=2000, seed=3) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-half, half, (count, len(half)))
 
 
-def make_problem(windows=ONE, observe=observe, **changes) -> molecular_dynamics.Problem:
+def make_problem(windows=ONE, observe=observe, domain=None, **changes) -> molecular_dynamics.Problem:
     options = settings(windows, **changes)
-    box = Box(HALF_WIDTH.to(getattr(torch, options.precision)))
-    return molecular_dynamics.make_problem(observe, LAYOUT, box, GRID, options)
+    domain = (domain or Box(HALF_WIDTH)).to("cpu", getattr(torch, options.precision))
+    return molecular_dynamics.make_problem(observe, LAYOUT, domain, GRID, options)
 
 
 def start(windows=ONE, seed=0, states=None, **changes) -> tuple[molecular_dynamics.Problem, molecular_dynamics.State]:

@@ -5,9 +5,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from dynamics import GRID, HALF_WIDTH, LAYOUT, ONE, THREE, TWO, advance, observe, start
+from dynamics import GRID, HALF_WIDTH, LAYOUT, ONE, THREE, TWO, advance, observe, start, starts
 from torch import Tensor
 
+from entroscape.domains import Shell
 from entroscape.errors import SamplingError
 from entroscape.sampling.integrators import Evaluation
 from entroscape.sampling.molecular_dynamics import (
@@ -478,3 +479,18 @@ def test_regression_has_no_true_accuracy():
     advance(problem, state)
     assert "accuracy_sum" in to_dataset(problem, state)
     assert "accuracy_sum" not in to_dataset(replace(problem, grid=replace(GRID, name="ln_test_loss")), state)
+
+
+@pytest.mark.parametrize("integrator", ["baoab", "first_order", "hmc"])
+def test_a_run_on_a_shell_stays_on_it_in_single_precision_with_the_temperature_of_its_freedom(integrator):
+    """Seven parameters have six degrees of freedom there; what is reported is not lower for that."""
+    shell = Shell(torch.tensor(1.3, dtype=torch.float64))
+    options = dict(integrator=integrator, leapfrog_steps=2, walkers=64, time_step=dict(initial=0.02, acceptance=0.9))
+    problem, state = start(TWO, domain=shell, precision="float32", **options)
+    assert not torch.allclose(torch.as_tensor(starts()).norm(dim=1), shell.norm), "they are put onto the shell"
+    infos = advance(problem, state)
+    assert state.theta.dtype == torch.float32 and problem.domain.inside(state.theta).all()
+    assert ((state.theta * state.velocity).sum(1).abs() < 1e-4).all()
+    kinetic = infos[-1].temperature
+    print(kinetic)
+    assert (kinetic - 1).abs().max() < 0.12 and infos[-1].rounds == problem.schedule.production
