@@ -162,7 +162,7 @@ def test_the_sampler_finds_the_entropy_of_two_blocks_on_a_sphere(run):
 
 
 def test_the_sampler_finds_a_flatter_entropy_with_the_published_motion():
-    """It is that of a colder bath, kT S; the error of each bin knows nothing of that."""
+    """As in a colder bath, which would give kT S, and distorted besides; the errors of bins know nothing of that."""
     changes = dict(time_step=fixed(0.03), integrator="first_order", friction=1.0)
     landscape = landscape_of(target("rescaling"), dynamics_settings(**USUAL | changes), "sphere", "published")
     exact = exact_entropy()
@@ -173,4 +173,5 @@ def test_the_sampler_finds_a_flatter_entropy_with_the_published_motion():
         f"S found / S exact: {slope:.3f}, kT by theory {expected:.3f}; S exact spans {np.ptp(exact):.2f}, deviations "
         f"span {np.ptp(difference):.2f}, median error {np.median(error):.3f}"
     )
-    assert slope < 0.6
+    assert slope == pytest.approx(expected, abs=0.1)
+    assert np.ptp(difference) > 20 * np.median(error)
