@@ -10,8 +10,8 @@ intersection bounds (Chernozhukov, Lee, Rosen, Econometrica 81, 667 (2013)),
 
 c divides the risk among all K quantities (Bonferroni), which holds for any correlation and for few units. m comes from
 draws of correlated noise: each unit's deviation with a random weight; of quantities whose errors are independent of
-each other it is too small where units are few, so the value then lies somewhat above the truth, never outside the
-interval. Quantities that cannot be the largest do not count.
+each other it is too small where units are few, so the value then lies somewhat above the truth; where one quantity
+stands out, it lies somewhat below (docs/method.md). Quantities that cannot be the largest do not count.
 """
 
 from collections.abc import Callable, Sequence
