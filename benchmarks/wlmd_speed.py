@@ -10,11 +10,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from rich.table import Table
+from torch import nn
 
+from benchmarks.plain_transformer import PlainTransformer
 from benchmarks.wlmd_plain import PlainDynamics, Task, Walker, plain_cnn
+from entroscape.config.data import ModularData
 from entroscape.config.sampler import Axis, MolecularDynamics, SmoothedAccuracyLogit
 from entroscape.config.settings import NetworkSettings
 from entroscape.data.dataset import TaskData
+from entroscape.data.registry import make_data
 from entroscape.domains import Box
 from entroscape.grid import Grid
 from entroscape.models import Network, make_network
@@ -32,20 +36,60 @@ Y = SmoothedAccuracyLogit(
 
 
 @dataclass(frozen=True)
-class Case:
-    """Size of a task: pixels along a side, train points (and as many test points), bins per unit, walkers, threads."""
+class Subject:
+    """A task and its network, batched and as a plain module."""
 
-    side: int
-    points: int
+    data: TaskData
+    settings: NetworkSettings
+    module: Callable[[], nn.Module]
+
+    @property
+    def network(self) -> Network:
+        return make_network(self.settings, self.data)
+
+
+def images(side: int, points: int) -> Subject:
+    """The CNN on random pixels and labels: the speed depends on their number alone."""
+    random = generator("benchmark", "images")
+    x, y = random.normal(size=(2 * points, 1, side, side)), random.integers(CLASSES, size=2 * points)
+    data = TaskData(x[:points], y[:points], x[points:], y[points:], CLASSES, {"what": "random numbers"})
+    network = NetworkSettings(kind="cnn", width=CHANNELS, box_rule="fan_out", box_factor=2.0)
+    return Subject(data, network, partial(plain_cnn, (1, side, side), CHANNELS, CLASSES))
+
+
+def prompts(modulus: int, d_model: int, heads: int = 4, mlp_ratio: int = 4) -> Subject:
+    """The transformer on all prompts of addition."""
+    section = ModularData(kind="modular", operation="add", modulus=modulus, train_fraction=0.5, seed=1)
+    network = NetworkSettings(
+        kind="transformer",
+        width=d_model,
+        heads=heads,
+        mlp_ratio=mlp_ratio,
+        box_rule="fan_in",
+        box_factor=3.0,
+        start="nanda",
+    )
+    return Subject(
+        make_data(section), network, partial(PlainTransformer, modulus + 1, d_model, heads, mlp_ratio * d_model)
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is sampled, bins per unit, walkers, threads."""
+
+    subject: Callable[[], Subject]
     bins_per_unit: int
     walkers: tuple[int, ...]
     threads: int
 
 
 CASES = {
-    "MNIST as published, c = 2": Case(28, 250, 50, (1, 2, 4, 8, 16), 2),
-    "14 x 14 pixels, c = 2": Case(14, 100, 10, (16, 64, 128), 1),
-    "7 x 7 pixels, c = 2": Case(7, 80, 10, (16, 64, 128), 1),
+    "MNIST as published, c = 2": Case(partial(images, 28, 250), 50, (1, 2, 4, 8, 16), 2),
+    "14 x 14 pixels, c = 2": Case(partial(images, 14, 100), 10, (16, 64, 128), 1),
+    "7 x 7 pixels, c = 2": Case(partial(images, 7, 80), 10, (16, 64, 128), 1),
+    "transformer as published": Case(partial(prompts, 67, 128), 20, (1, 2, 4, 8), 2),
+    "transformer, p = 23, d 32": Case(partial(prompts, 23, 32), 20, (4, 16), 1),
 }
 
 
@@ -71,13 +115,6 @@ def settings(walkers: int, window: tuple[float, float], steps_per_round: int = 1
     ).model_copy(update=dict(walkers=walkers))
 
 
-def task_of(side: int, points: int) -> TaskData:
-    """Random pixels and labels: the speed depends on their number alone."""
-    random = generator("benchmark", "images")
-    x, y = random.normal(size=(2 * points, 1, side, side)), random.integers(CLASSES, size=2 * points)
-    return TaskData(x[:points], y[:points], x[points:], y[points:], CLASSES, {"what": "random numbers"})
-
-
 def grid_of(bins_per_unit: int) -> Grid:
     width = 1 / bins_per_unit
     axes = [axis.model_copy(update=dict(bin_width=width)) for axis in (X_AXIS, Y.axis)]
@@ -85,12 +122,9 @@ def grid_of(bins_per_unit: int) -> Grid:
 
 
 def tensors(data: TaskData, dtype: torch.dtype) -> Task:
-    x_train, x_test = (torch.as_tensor(x, dtype=dtype) for x in (data.x_train, data.x_test))
-    return Task(x_train, torch.as_tensor(data.y_train), x_test, torch.as_tensor(data.y_test), Y)
-
-
-def network_of(data: TaskData) -> Network:
-    return make_network(NetworkSettings(kind="cnn", width=CHANNELS, box_rule="fan_out", box_factor=2.0), data)
+    """Arrays of the task; numbers in the precision of the parameters, labels and tokens as they are."""
+    arrays = (data.x_train, data.y_train, data.x_test, data.y_test)
+    return Task(*(torch.as_tensor(a, dtype=dtype if a.dtype.kind == "f" else torch.int64) for a in arrays), Y)
 
 
 class Batched:
@@ -98,13 +132,14 @@ class Batched:
 
     def __init__(
         self,
-        data: TaskData,
+        subject: Subject,
         grid: Grid,
         options: MolecularDynamics,
         dtype: torch.dtype = torch.float32,
         threads: int = 1,
     ):
-        network, task = network_of(data), tensors(data, dtype)
+        self.subject = subject
+        network, task = subject.network, tensors(subject.data, dtype)
         points = network.prepare(torch.cat([task.x_train, task.x_test]))
         observe = observer(network.logits, points, (task.y_train, task.y_test), Y)
         domain = network.domain.to("cpu", dtype)
@@ -120,16 +155,16 @@ class Batched:
         return rounds * self.problem.moves_per_step
 
 
-def plain_of(batched: Batched, data: TaskData, walkers: int | None = None) -> PlainDynamics:
+def plain_of(batched: Batched, walkers: int | None = None) -> PlainDynamics:
     """The plain loop from the state that a batched run begins with, for all or so many of its walkers."""
     problem, state = batched.problem, batched.state
     assert isinstance(problem.domain, Box), "the plain loop knows nothing else"
-    shape, dtype = data.x_train.shape[1:], state.theta.dtype
+    dtype = state.theta.dtype
     some = [
-        Walker(plain_cnn(shape, CHANNELS, CLASSES).to(dtype), theta, velocity, problem.domain.half_width)
+        Walker(batched.subject.module().to(dtype), theta, velocity, problem.domain.half_width)
         for theta, velocity in zip(state.theta[:walkers], state.velocity[:walkers], strict=True)
     ]
-    return PlainDynamics(tensors(data, dtype), some, problem.grid, problem.settings)
+    return PlainDynamics(tensors(batched.subject.data, dtype), some, problem.grid, problem.settings)
 
 
 def without_network(batched: Batched) -> Batched:
@@ -153,9 +188,9 @@ class Rates(NamedTuple):
 
 def rates(case: Case, walkers: int, rounds: int = 5) -> Rates:
     """The best of so many rounds of each, in turns."""
-    data, window = task_of(case.side, case.points), (X_AXIS.min, X_AXIS.max)
-    batched = Batched(data, grid_of(case.bins_per_unit), settings(walkers, window), threads=case.threads)
-    free, plain = without_network(batched), plain_of(batched, data, walkers=1)
+    window = X_AXIS.min, X_AXIS.max
+    batched = Batched(case.subject(), grid_of(case.bins_per_unit), settings(walkers, window), threads=case.threads)
+    free, plain = without_network(batched), plain_of(batched, walkers=1)
     noise = torch.randn(10, 1, batched.problem.parameters)
 
     def seconds(run: Callable[[], int], threads: int) -> float:

@@ -174,7 +174,8 @@ WRONG_VALUES = [
     (
         "data.kind",
         "spiral",
-        '= "spiral" is not allowed; it must be "digits", "house_prices", "image_pair", "modular", "sentences" or "spirals"',
+        '= "spiral" is not allowed; it must be "digits", "house_prices", "image_pair", "modular", "sentences" or '
+        '"spirals"',
     ),
     ("data.radius_max", 0.5, "= 0.5 is not allowed; it must be larger than radius_min = 1"),
     ("data.seed", -1, "= -1 is not allowed; it must be a whole number at least 0"),

@@ -105,7 +105,9 @@ def test_the_hybrid_records_its_weight(weight, accuracy):
     annealing = dict(weight=weight, accuracy=accuracy, adamw=ADAMW)
     for record in train(settings(dict(kind="hybrid", wand=WAND, annealing=annealing)), [0, 1]):
         a = getattr(record, f"{accuracy}_accuracy")
-        np.testing.assert_allclose(record.alpha, (2 * a - 1) ** 2 if weight == "printed" else 1 - (2 * a - 1) ** 2, 1e-5)
+        np.testing.assert_allclose(
+            record.alpha, (2 * a - 1) ** 2 if weight == "printed" else 1 - (2 * a - 1) ** 2, 1e-5
+        )
 
 
 def test_a_course_ends_when_all_of_its_runs_have_settled():

@@ -7,12 +7,18 @@ from scipy.interpolate import BSpline
 
 from entroscape.config.sampler import Axis
 from entroscape.grid import Grid
+from entroscape.sampling import entropy_map
 from entroscape.sampling.entropy_map import EntropyMap, spline
 
 GRID = Grid.continuous(Axis(min=-2.0, max=1.0, bin_width=0.25), Axis(min=-1.0, max=1.0, bin_width=0.2), "ln_test_loss")
 WINDOWS = torch.tensor([[-0.5, 1.0], [-2.0, 0.25]], dtype=torch.float64)
 STIFFNESS = 3.0, 7.0
 COLUMNS = [(6, 12), (0, 9)]  # of the windows
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "general"], autouse=True)
+def _lookups(request, monkeypatch):
+    monkeypatch.setattr(entropy_map, "COMPILED", request.param)
 
 
 def make_map(windows=WINDOWS, depth=1e9, deposit_width=1.5, grid=GRID) -> EntropyMap:
@@ -171,3 +177,16 @@ def test_deposits_of_walkers_add_up_in_their_own_window_and_places_that_are_not_
         geometry.deposit(together, *at(wrong, 0.0), heights(1.0, 1.0))
         geometry.deposit(together, *at(0.0, wrong), heights(1.0, 1.0))
     torch.testing.assert_close(together, before, rtol=0, atol=0)
+
+
+def test_compiled_look_ups_are_the_general_ones(monkeypatch):
+    geometry, felt = random_map(depth=2.0)
+    x, y = places()
+    x[0, :3], y[1, 4] = torch.tensor([torch.nan, torch.inf, 1e300]), -torch.inf
+    monkeypatch.setattr(entropy_map, "COMPILED", False)
+    expected = geometry.potential(felt, x, y)
+    monkeypatch.setattr(entropy_map, "COMPILED", True)
+    finite = torch.isfinite(x) & torch.isfinite(y) & (x.abs() < 1e300)
+    for found, value in zip(geometry.potential(felt, x, y), expected, strict=True):
+        torch.testing.assert_close(found[finite], value[finite], rtol=1e-12, atol=1e-11)
+        assert found[~finite].isnan().sum() >= 3

@@ -14,8 +14,8 @@ from entroscape.config.sampler import Axis, LnTestLoss, Observables, SmoothedAcc
 from entroscape.config.settings import NetworkSettings, SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.domains import Box, Shell
-from entroscape.models import images, make_network
-from entroscape.sampling import molecular_dynamics, task_dynamics
+from entroscape.models import attention, images, make_network
+from entroscape.sampling import entropy_map, molecular_dynamics, task_dynamics
 from entroscape.sampling.graph import Launcher
 from entroscape.sampling.molecular_dynamics import _round
 from entroscape.sampling.workers import Workers
@@ -49,6 +49,14 @@ class Watch(TorchDispatchMode):
             raise AssertionError(f"{func} waits for a value")
         self.counts[str(func)] += 1
         return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(autouse=True)
+def _as_on_a_gpu(monkeypatch):
+    """Nothing is compiled for the CPU."""
+    monkeypatch.setattr(images, "COMPILED", ())
+    monkeypatch.setattr(attention, "COMPILED", ())
+    monkeypatch.setattr(entropy_map, "COMPILED", False)
 
 
 @pytest.fixture
@@ -93,6 +101,9 @@ def toy(walkers=4, domain=BOX, **changes):
 
 def task(kind: str) -> TaskData:
     draw = np.random.default_rng(0)
+    if kind == "transformer":
+        x, y = draw.integers(3, size=(14, 2)), draw.integers(3, size=14)
+        return TaskData(x[:8], y[:8], x[8:], y[8:], 3, {"what": "random tokens"})
     shape = {"mlp": (5,), "regression": (5,), "cnn": (1, 9, 7), "residual": (3, 8, 8)}[kind]
     x = draw.normal(size=(14, *shape))
     y, classes = (draw.normal(size=14), None) if kind == "regression" else (draw.integers(3, size=14), 3)
@@ -101,6 +112,8 @@ def task(kind: str) -> TaskData:
 
 def of_network(kind: str, walkers=2):
     network = dict(kind="mlp", depth=2, box_rule="width") if kind in {"mlp", "regression"} else dict(kind=kind)
+    if kind == "transformer":
+        network |= dict(heads=2, mlp_ratio=2, start="nanda")
     y = LnTestLoss(kind="ln_test_loss", axis=Axis(min=-9.0, max=9.0, bin_width=1.0))
     if kind != "regression":
         axis = Axis(min=-8.0, max=8.0, bin_width=1.0)
@@ -142,9 +155,8 @@ def test_no_round_on_a_shell_waits_for_a_value_or_depends_on_places(watched, int
 
 
 @pytest.mark.parametrize("stage", ["explore", "production"])
-@pytest.mark.parametrize("kind", ["mlp", "regression", "cnn", "residual"])
-def test_no_round_of_a_network_waits_for_a_value(watched, monkeypatch, kind, stage):
-    monkeypatch.setattr(images, "COMPILED", ())  # as on a GPU
+@pytest.mark.parametrize("kind", ["mlp", "regression", "cnn", "residual", "transformer"])
+def test_no_round_of_a_network_waits_for_a_value(watched, kind, stage):
     counts = [watched(*of_network(kind, walkers), STAGES[stage]) for walkers in (2, 5)]
     assert counts[0] == counts[1], "the number of operators does not depend on the number of walkers"
     assert counts[0].total() > 100

@@ -27,7 +27,7 @@ def draw(generator: Generator, runs: int, *, layout: ParameterLayout, start: Sta
     "torch": as torch.nn.Linear and torch.nn.Conv2d start, uniform within +- 1 / sqrt(fan in), biases too.
     "xavier": weights uniform within +- sqrt(6 / (fan in + fan out)), biases zero.
     "normal": weights of linear layers normal with deviation 0.01, their biases zero, convolutions as "torch".
-    "nanda": for transformers, as Nanda et al. (arXiv:2301.05217) do: normal with variance 1 / d_model, the unembedding's
+    "nanda": transformers, as Nanda et al. (arXiv:2301.05217) do: normal with variance 1 / d_model, of the unembedding
     1 / vocabulary, biases zero.
     Normalisations start as the identity, weights one and biases zero, whatever the rest does.
     """

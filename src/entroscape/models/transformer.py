@@ -108,4 +108,3 @@ def _tables(t: Tensors, equals: Tensor, tokens: Tensor, reader: Tensor, heads: i
     first, second, last = read.split([tokens.shape[2], tokens.shape[2], 1], 2)
     base = last.squeeze(2).sum(1) + (reader @ equals.unsqueeze(2)).squeeze(2)
     return first - last, second - last, base
-

@@ -9,11 +9,14 @@ bins: no shape and no branch depends on where a walker is, and sums over walkers
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from entroscape.grid import Grid
+from entroscape.sampling import map_kernels
 
+COMPILED = True  # whether look-ups on CPU are compiled; tests compare both ways
 CUT = 4.0  # standard deviations at which a deposit ends, as published
 
 
@@ -137,6 +140,8 @@ class EntropyMap:
 
     def potential(self, felt: Tensor, x: Tensor, y: Tensor) -> Potential:
         """U = S + confinement at x[M, K], y[M, K] on maps `felt`."""
+        if felt.device.type == "cpu" and COMPILED and not (x.requires_grad or y.requires_grad):
+            return self._compiled_potential(felt, x, y)
         at_x, at_y = self.x.stencil(x), self.y.stencil(y)
         index = at_x.node.unsqueeze(3) * self.y.count + at_y.node.unsqueeze(2)
         nodes = felt.flatten(1).gather(1, index.flatten(1)).reshape(index.shape)
@@ -148,6 +153,17 @@ class EntropyMap:
             (across * at_y.weight).sum(2) + push_x,
             (along * at_y.slope).sum(2) + push_y,
         )
+
+    def _compiled_potential(self, felt: Tensor, x: Tensor, y: Tensor) -> Potential:
+        found = felt.new_empty(3, *x.shape)
+        along = [array for nodes in (self.x, self.y) for array in (nodes.inside.numpy(), nodes.edges.numpy())]
+        steps = np.array([[nodes.first, nodes.width] for nodes in (self.x, self.y)])
+        scratch = np.empty((2, map_kernels.NODES), dtype=np.int64), *np.empty((2, 2, map_kernels.NODES))
+        places = x.double().contiguous().numpy(), y.double().contiguous().numpy()
+        map_kernels.potential(
+            felt.contiguous().numpy(), *places, steps, *along, np.array(self.stiffness), *scratch, found.numpy()
+        )
+        return Potential(*found)
 
     def potential_on_grid(self, felt: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """U at every pair of x[M, columns] and y[M, rows] on maps `felt`, [M, columns, rows]."""

@@ -121,13 +121,18 @@ def train(
 def forward(network: Network, task: Task, theta: Tensor) -> Forward:
     """Loss, accuracy and gradient on the train prompts, a few runs at a time."""
     parts = []
-    for some in torch.arange(len(theta)).split(AT_ONCE):
-        leaf = theta[some].requires_grad_()
+    for some in _parts(len(theta)):
+        leaf = theta[some].detach().requires_grad_()
         logits = network.logits(leaf, task.x_train[some])
         loss = mean_loss(logits, task.y_train[some])
         (gradient,) = torch.autograd.grad(loss.sum(), leaf)
         parts.append(Forward(loss.detach(), accuracy(logits.detach(), task.y_train[some]), gradient))
     return Forward(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
+def _parts(runs: int) -> list[slice]:
+    """The runs, a few at a time."""
+    return [slice(first, first + AT_ONCE) for first in range(0, runs, AT_ONCE)]
 
 
 def _measure(
@@ -136,7 +141,7 @@ def _measure(
     """The record of a step, and the weight alpha until the next one."""
     losses, right = [], []
     with torch.no_grad():
-        for some in torch.arange(len(theta)).split(AT_ONCE):
+        for some in _parts(len(theta)):
             logits = network.logits(theta[some], task.x_test[some])
             losses.append(mean_loss(logits, task.y_test[some]))
             right.append(accuracy(logits, task.y_test[some]))

@@ -1,0 +1,86 @@
+"""Training on modular arithmetic at the published size: milliseconds per full-batch step, one run, one core."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from rich.table import Table
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import vector_to_parameters
+
+from benchmarks.plain_transformer import PlainTransformer
+from entroscape.config.courses import AdamW, Course, CourseSettings, Entropy, Heads, WanD
+from entroscape.config.sampler import Axis
+from entroscape.training.course import Network, Task, forward, updates
+from entroscape.training.wand import WanD as WanDOptimizer
+
+MODULUS, D_MODEL, HEADS, MLP_RATIO = 67, 128, 4, 4
+ADAMW = AdamW(kind="adamw", learning_rate=3e-3, weight_decay=1.0, betas=(0.9, 0.98), norm=None)
+WAND = WanD(kind="wand", learning_rate=3e-3, temperature=0.5, friction=0.5, onset=-8.0)
+BIAS = 500.0
+
+
+def settings(optimizer: AdamW | WanD) -> CourseSettings:
+    course = Course(operation="add", train_fraction=0.5, d_model=D_MODEL, optimizer=optimizer, runs=1, steps=1_000_000)
+    axis = Axis(min=-12.0, max=3.0, bin_width=0.1)
+    entropy = Entropy(bias=BIAS, factor=0.1, factor_steps=1000, deposit_width=1.0, axis=axis)
+    network = Heads(heads=HEADS, mlp_ratio=MLP_RATIO)
+    return CourseSettings(
+        name="benchmark", course=course, modulus=MODULUS, seed=1, network=network, entropy=entropy, record_every=1,
+        stop=None,
+    )  # fmt: skip
+
+
+def batched(optimizer: AdamW | WanD) -> Callable[[], None]:
+    """A step of ours."""
+    given = settings(optimizer)
+    task, network = Task.of(given, [0]), Network.of(given)
+    theta = network.starts(given, [0])
+    update, _ = updates(given, theta, None, None)
+
+    def step() -> None:
+        nonlocal theta
+        theta = update(theta, forward(network, task, theta), torch.full((1,), torch.nan))
+
+    return step
+
+
+def plain(optimizer: AdamW | WanD) -> Callable[[], None]:
+    """A step of a plain module with three positions and an optimizer of torch's kind."""
+    given = settings(optimizer)
+    task, network = Task.of(given, [0]), Network.of(given)
+    module = PlainTransformer(MODULUS + 1, D_MODEL, HEADS, MLP_RATIO * D_MODEL)
+    vector_to_parameters(network.starts(given, [0])[0], module.parameters())
+    chosen: torch.optim.Optimizer
+    if optimizer.kind == "adamw":
+        chosen = torch.optim.AdamW(module.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=1.0)
+    else:
+        chosen = WanDOptimizer(module.parameters(), lr=3e-3, bias=BIAS)
+
+    def closure() -> torch.Tensor:
+        chosen.zero_grad()
+        loss = cross_entropy(module(task.x_train[0]), task.y_train[0])
+        loss.backward()
+        return loss
+
+    return lambda: chosen.step(closure)
+
+
+def table(rounds: int = 12) -> Table:
+    columns = ("optimizer", "ms per step", "plain module, ms per step", "ratio")
+    result, before = Table(*columns, title=__doc__), torch.get_num_threads()
+    torch.set_num_threads(1)
+    steps = {(kind.kind, way.__name__): way(kind) for kind in (ADAMW, WAND) for way in (batched, plain)}
+    found: dict[tuple[str, str], list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            began = time.perf_counter()
+            step()
+            found[name].append(1000 * (time.perf_counter() - began))
+    best = {name: float(np.min(times[2:])) for name, times in found.items()}
+    for kind in ("adamw", "wand"):
+        ours, others = best[kind, "batched"], best[kind, "plain"]
+        result.add_row(kind, f"{ours:.1f}", f"{others:.1f}", f"{others / ours:.1f}")
+    torch.set_num_threads(before)
+    return result
