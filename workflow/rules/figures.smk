@@ -238,7 +238,7 @@ def barriers(experiments):
     )
 
 
-def shell(experiments):
+def shell_widths(experiments):
     """Figure of all widths of a task on a shell, beside the reference width in the box, if the run has that."""
     on_shell = [name for name in experiments if EXPERIMENTS[name].model.shell]
     in_box = [name for name in experiments if name not in on_shell]
@@ -312,7 +312,7 @@ KINDS = {
     "EA-7": sizes,
     "EA-8": convergence,
     "GR-1": barriers,
-    "GR-2": shell,
+    "GR-2": shell_widths,
     "GR-3": course_curves,
     "GR-4": operations,
     "GR-5": course_curves,
