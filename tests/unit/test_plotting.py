@@ -352,7 +352,7 @@ def test_landscapes_that_have_not_converged_are_named_with_the_criterion():
     (alone,) = make_imprint("desktop", "", [bad.landscape]).warnings
     assert alone.startswith("Not converged: ") and numbers.judge(bad.landscape).sentence[1:] == alone[1:]
     (both,) = make_imprint("desktop", "", [good.landscape, bad.landscape]).warnings
-    assert both == "Not converged (see EA-8): sentences width 8"
+    assert both == "Not converged (see the page on convergence): sentences width 8"
     figure = overview.landscape_figure(bad.landscape, bad.curves, make_imprint("desktop", "", [bad.landscape]))
     (text,) = artists(figure, "warning")
     assert " ".join(text.get_text().split()) == alone

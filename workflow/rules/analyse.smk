@@ -73,7 +73,7 @@ for claims_file, judge, judged, about_courses in [
         (
             f"claims/{study}",
             f"judge_{study}",
-            study_experiments(study),
+            of_study(study),
             study == "grokking" and bool(COMPARED),
         )
         for study in dict.fromkeys(STUDIES.values())

@@ -6,6 +6,11 @@ def courses(*names):
     return [f"courses/{name}" for name in names]
 
 
+def of_study(study):
+    """Experiments of a study that the run has."""
+    return [name for name, about in EXPERIMENTS.items() if about.study == study]
+
+
 # figure: (title, experiments and courses it shows). Those that the run has are drawn; without any there is no figure.
 EVERY_FIGURE = {
     "EA-1": ("Two spirals: the landscape and what training reaches", ["spiral"]),
@@ -21,7 +26,7 @@ EVERY_FIGURE = {
         "The landscape as the train set grows",
         [name for name, about in EXPERIMENTS.items() if about.train_points][:1],
     ),
-    "EA-8": ("Convergence of the landscapes", list(EXPERIMENTS)),
+    "EA-8": ("Convergence of the landscapes", of_study("entropy_advantage")),
     "GR-1": (
         "Modular arithmetic: landscapes and what AdamW reaches",
         ["modular_add", "modular_square", "modular_cubic"],
@@ -60,6 +65,7 @@ EVERY_FIGURE = {
         "How sensitive WanD is to its settings",
         courses(COURSES.search.course),
     ),
+    "GR-10": ("Convergence of the landscapes", of_study("grokking")),
     "GR-T1": (
         "Training settings, and when they learn and generalise",
         courses(
@@ -85,11 +91,6 @@ def study_files(study):
     return expand(f"{RESULTS}/figures/{{figure}}.png", figure=shown) + expand(
         f"{RESULTS}/claims/{{study}}.csv", study={study} & {*STUDIES.values()}
     )
-
-
-def study_experiments(study):
-    """Experiments of a study that the run has."""
-    return [name for name in EXPERIMENTS if STUDIES[name] == study]
 
 
 def task_files(*experiments):
@@ -311,6 +312,7 @@ KINDS = {
     "EA-6": one_task,
     "EA-7": sizes,
     "EA-8": convergence,
+    "GR-10": convergence,
     "GR-1": barriers,
     "GR-2": shell_widths,
     "GR-3": course_curves,

@@ -52,7 +52,7 @@ def warnings(landscapes: Sequence[xr.Dataset]) -> list[str]:
         experiment, _, variant = convergence.name(one).partition(" ")
         names.setdefault(experiment, []).append(variant.replace("width-", "width "))
     listed = "; ".join(f"{experiment.replace('_', ' ')} {', '.join(found)}" for experiment, found in names.items())
-    return [f"Not converged (see EA-8): {listed}"]
+    return [f"Not converged (see the page on convergence): {listed}"]
 
 
 def sampling_line(landscape: xr.Dataset) -> str:
