@@ -30,7 +30,7 @@ reproduce: $(STAMP) ## compute every figure of STUDY at SCALE
 	$(BIN)/snakemake --workflow-profile profiles/default --cores $(CORES) --config scale=$(SCALE) -- $(STUDY)
 
 test: $(STAMP) ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 lint: $(STAMP) ## check style, types, workflow
 	$(BIN)/ruff check .

@@ -5,7 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-EPSILON = 1e-8  # as proposed (Kingma and Ba 2014) and as in torch.optim.AdamW
+# as proposed (Kingma and Ba 2014) and as in torch.optim.Adam
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+def adam_scale(square: Tensor, steps: int, betas: tuple[Tensor | float, Tensor | float] = BETAS) -> Tensor:
+    """What Adam's mean gradient is multiplied by, besides the learning rate; both means as they are after `steps`."""
+    first, second = (1 - beta**steps for beta in betas)
+    return 1 / (first * ((square / second).sqrt() + EPSILON))
 
 
 class Means(NamedTuple):
@@ -26,5 +34,4 @@ class Means(NamedTuple):
 
     def move(self, steps: int, betas: tuple[float, float]) -> Tensor:
         """What is subtracted from the parameters per unit of the learning rate, after `steps` gradients."""
-        first, second = (1 - beta**steps for beta in betas)
-        return self.gradient / ((self.square / second).sqrt_().add_(EPSILON)).mul_(first)
+        return self.gradient * adam_scale(self.square, steps, betas)

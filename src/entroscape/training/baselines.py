@@ -18,13 +18,10 @@ from entroscape.config.sampler import TestCoordinate
 from entroscape.config.training import AdamWOptions
 from entroscape.domains import Box
 from entroscape.observables import mean_loss
+from entroscape.training.adam import BETAS, adam_scale
 from entroscape.training.problem import Problem
 
 OPTIMIZERS = ("sgd", "adam", "adamw")  # the runs of a batch are in this order
-
-# of Adam, as proposed (Kingma and Ba 2014) and as in torch.optim.Adam
-BETAS = (0.9, 0.999)
-EPSILON = 1e-8
 
 
 class State(NamedTuple):
@@ -164,12 +161,6 @@ def _memory(runs: Runs, momentum: float, adamw: AdamWOptions | None) -> Iterator
 def _column(values: np.ndarray) -> Tensor:
     """values[R] as a tensor[R, 1]."""
     return torch.as_tensor(values).unsqueeze(1)
-
-
-def adam_scale(square: Tensor, steps: int, betas: tuple[Tensor | float, Tensor | float] = BETAS) -> Tensor:
-    """What Adam's mean gradient is multiplied by, besides the learning rate; both means as they are after `steps`."""
-    first, second = (1 - beta**steps for beta in betas)
-    return 1 / (first * ((square / second).sqrt() + EPSILON))
 
 
 def _draw_batch(state: State, batch_size: int, generator: Generator) -> tuple[Tensor, Tensor, int]:

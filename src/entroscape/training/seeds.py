@@ -17,7 +17,8 @@ from torch import Generator, Tensor
 
 from entroscape.config.sampler import Axis, Observables, TestCoordinate
 from entroscape.observables import ln_loss
-from entroscape.training.baselines import BETAS, Record, adam_scale, measure
+from entroscape.training.adam import BETAS, adam_scale
+from entroscape.training.baselines import Record, measure
 from entroscape.training.problem import Problem
 
 STATES_PER_BIN = 8  # different ones, so that the walkers of a window do not all start alike
