@@ -13,9 +13,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "src", "workflow")
 SMOKE = Path("results/smoke")
-FIGURES = [f"EA-{number}" for number in range(1, 9)] + [f"GR-{number}" for number in range(3, 10)] + ["GR-T1"]
+FIGURES = [*(f"EA-{number}" for number in range(1, 9)), *(f"GR-{number}" for number in range(1, 11)), "GR-T1"]
 SAMPLED = {"merge_landscapes", "analyse_landscape", "judge_claims", "ea1", "ea5", "ea8", "write_index", "all"}
-EVERY = SAMPLED | {f"ea{number}" for number in range(1, 9)}
+EVERY = SAMPLED | {f"ea{number}" for number in range(1, 9)} | {"gr1", "gr2", "gr10"}
+TRAINED = {
+    "find_milestones",
+    "judge_claims",
+    "write_index",
+    "all",
+    *(f"gr{number}" for number in (3, 5, 6, 7, 8)),
+    "grt1",
+}
 NETWORK = {
     *("search_training", "train_baselines", "sample_landscape", "merge_landscapes", "analyse_landscape"),
     *("judge_claims", "ea5", "ea8", "write_index", "all"),
@@ -116,12 +124,14 @@ def test_second_run_does_nothing(project):
         (
             "src/entroscape/sampling/molecular_dynamics.py",
             {"measure_step_size", "sample_landscape", *EVERY} - {"ea1"},
-            26,
+            36,
         ),
         ("src/entroscape/models/residual.py", {"ea3", *NETWORK}, 2),
         ("src/entroscape/data/sentences.py", {"prepare_data", "ea4", *NETWORK}, 6),
         ("src/entroscape/landscape/reweight.py", EVERY, 0),
-        ("src/entroscape/analysis/curves.py", EVERY - {"merge_landscapes", "ea8"}, 0),
+        ("src/entroscape/analysis/curves.py", EVERY - {"merge_landscapes", "ea8", "gr10"}, 0),
+        ("src/entroscape/training/wand.py", {"run_course", "search_wand", "measure_step_cost", "gr9", *TRAINED}, 0),
+        ("src/entroscape/plotting/fractions.py", {"gr7", "gr8", "gr9", "write_index", "all"}, 0),
         ("src/entroscape/plotting/spirals.py", {"ea1", "write_index", "all"}, 0),
         ("src/entroscape/plotting/widths.py", {"ea5", "ea7", "write_index", "all"}, 0),
         ("src/entroscape/plotting/images.py", {"ea3", "write_index", "all"}, 0),
