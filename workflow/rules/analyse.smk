@@ -55,16 +55,6 @@ rule find_milestones:
         "entroscape milestones {params.files} --output {output} 2>&1 | tee {log}"
 
 
-def looked_at(experiments):
-    """These experiments and those that claims compare them with, as far as the run has them."""
-    compared = [
-        claim.against
-        for claim in checked(load_claims).claims
-        if claim.experiment in experiments
-    ]
-    return [name for name in EXPERIMENTS if name in {*experiments, *compared}]
-
-
 # All claims of the run, those of each of its studies, and those about each of its experiments alone: file, rule,
 # experiments, whether courses are judged.
 for claims_file, judge, judged, about_courses in [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from entroscape.config.courses import CourseSettings
 from entroscape.config.load import (
     load_claims,
     load_courses,
@@ -131,3 +132,18 @@ def replicas(pattern):
     return lambda w: expand(
         pattern, replica=range(variant_of(w).procedure.replicas), allow_missing=True
     )
+
+
+def course_settings(wildcards):
+    """Settings of the course that the wildcard names."""
+    return CourseSettings.of(COURSES, wildcards.course)
+
+
+def looked_at(experiments):
+    """These experiments and those that claims compare them with, as far as the run has them."""
+    compared = [
+        claim.against
+        for claim in checked(load_claims).claims
+        if claim.experiment in experiments
+    ]
+    return [name for name in EXPERIMENTS if name in {*experiments, *compared}]

@@ -1,14 +1,8 @@
 # Courses of training on modular arithmetic: many runs of one optimizer each.
 
-from entroscape.config.courses import CostSettings, CourseSettings, SearchSettings
-from entroscape.config.load import load_courses
+from entroscape.config.courses import CostSettings, SearchSettings
 
-COURSES = checked(load_courses, RUN.scale)
 SEARCH = f"{RESULTS}/courses/search.parquet"
-
-
-def course_settings(wildcards):
-    return CourseSettings.of(COURSES, wildcards.course)
 
 
 rule search_wand:
