@@ -129,7 +129,7 @@ def test_second_run_does_nothing(project):
         ("src/entroscape/training/wand.py", {"run_course", "search_wand", "measure_step_cost", "gr9", *TRAINED}, 0),
         ("src/entroscape/plotting/fractions.py", {"gr7", "gr8", "gr9", "write_index", "all"}, 0),
         ("src/entroscape/plotting/spirals.py", {"ea1", "write_index", "all"}, 0),
-        ("src/entroscape/plotting/widths.py", {"ea5", "ea7", "write_index", "all"}, 0),
+        ("src/entroscape/plotting/widths.py", {"ea5", "ea7", "gr2", "write_index", "all"}, 0),
         ("src/entroscape/plotting/images.py", {"ea3", "write_index", "all"}, 0),
         ("src/entroscape/config/load.py", set(), 0),
         ("src/entroscape/cli.py", set(), 0),
