@@ -122,7 +122,8 @@ def test_the_quadrature_of_the_surface_has_converged(exact):
 SURFACE_RUNS = {
     "baoab": dict(time_step=fixed(0.03), windows=[(0.0, 1.0), (-0.4, 0.4)], walkers=128),
     "first order": dict(integrator="first_order", time_step=fixed(0.03)),
-    "hmc": dict(explore=200, refine=200, production=600, **trajectories(4, 0.2)),
+    # long enough for kinetic temperatures to be known to 0.015
+    "hmc": dict(explore=200, refine=200, production=1500, **trajectories(4, 0.2)),
     "baoab, masses": dict(masses="tensor", explore=800),
     "hmc, masses": dict(masses="tensor", explore=800, refine=200, production=600, **trajectories(4, 0.2)),
 }
