@@ -4,20 +4,7 @@ What attention gives to a prompt (x, y) is a weighted sum of rows of two tables,
 All inner loops run over such a row. Nothing is allocated. Threads may call at the same time.
 """
 
-import os
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-import numba
-
-# As in entroscape.models.kernels: kept where this variable says, all of it in this file.
-_cache = os.environ.get("ENTROSCAPE_CACHE_DIR")
-if _cache and not numba.config.CACHE_DIR:  # type: ignore[attr-defined]
-    numba.config.CACHE_DIR = str(Path(_cache).resolve() / "numba-models")  # type: ignore[attr-defined]
-_njit: Any = partial(
-    numba.njit, cache=bool(_cache), nogil=True, _nrt=False, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy"
-)
+from entroscape.numba_cache import njit_reordered as _njit
 
 
 @_njit

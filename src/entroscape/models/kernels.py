@@ -4,24 +4,9 @@ All inner loops run over the images, which are contiguous, and become vector ins
 the cache of a core. Nothing is allocated: `scratch` and `spare` are the caller's. Threads may call at the same time.
 """
 
-import os
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-import numba
 import numpy as np
 
-# As in entroscape.sampling.compiled: compiled code is kept where this variable says. All of it is in this file, so that
-# numba sees every edit.
-_cache = os.environ.get("ENTROSCAPE_CACHE_DIR")
-if _cache and not numba.config.CACHE_DIR:  # type: ignore[attr-defined]
-    numba.config.CACHE_DIR = str(Path(_cache).resolve() / "numba-models")  # type: ignore[attr-defined]
-
-# Sums over images may be taken in any order, as BLAS does; nan and infinities are kept.
-_njit: Any = partial(
-    numba.njit, cache=bool(_cache), nogil=True, _nrt=False, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy"
-)
+from entroscape.numba_cache import njit_reordered as _njit
 
 # What `which` says of a 2 x 2 block: the place of its largest value, the first of equals, or that this is not above
 # zero, so that ReLU passes no gradient.

@@ -1,18 +1,8 @@
 """Compiled look-ups in the maps of `entroscape.sampling.entropy_map`, for CPU: one call in place of a hundred."""
 
-import os
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-import numba
 import numpy as np
 
-# As in entroscape.models.kernels: kept where this variable says, all of it in this file.
-_cache = os.environ.get("ENTROSCAPE_CACHE_DIR")
-if _cache and not numba.config.CACHE_DIR:  # type: ignore[attr-defined]
-    numba.config.CACHE_DIR = str(Path(_cache).resolve() / "numba-models")  # type: ignore[attr-defined]
-_njit: Any = partial(numba.njit, cache=bool(_cache), nogil=True, _nrt=False, error_model="numpy")
+from entroscape.numba_cache import njit as _njit
 
 NODES = 8  # that a place feels along one coordinate
 
