@@ -85,7 +85,11 @@ def test_too_many_dimensions_are_named(tmp_path):
         section(tmp_path, collections=["tweets", "tweets"])
 
 
-@pytest.mark.parametrize("content", [b"no tar", tarred({"a": b"b"}), vader({"tweets": [(1.0, "two\ttabs")]})])
+@pytest.mark.parametrize(
+    "content",
+    [b"no tar", tarred({"a": b"b"}), vader({"tweets": [(1.0, "two\ttabs")]})],
+    ids=["no archive", "other files", "wrong columns"],
+)
 def test_an_archive_of_something_else_is_named(tmp_path, content):
     with pytest.raises(FileError, match="is not the archive of rated sentences of VADER"):
         make_data(section(tmp_path, content))
