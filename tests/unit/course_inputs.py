@@ -121,6 +121,7 @@ def search(runs: int = 4) -> pd.DataFrame:
                         "run": number,
                         "chosen": parameter == "bias" and value == chosen,
                         "steps_to_generalise": np.nan if never or diverged else 10 * round(steps / 10),
+                        "best_test_accuracy": 0.5 if never or diverged else 1.0,
                         "final_train_accuracy": 1.0,
                         "final_test_accuracy": 0.4 if never else 1.0,
                         "largest_gap": np.nan if diverged else min(0.9, 0.05 + 0.1 * off**2 + 0.03 * random.random()),

@@ -136,7 +136,7 @@ def test_the_best_bias_generalises_soonest():
 
     def rows(value, steps, accuracy=1.0, diverged=False):
         return pd.DataFrame(
-            dict(parameter="bias", value=value, steps_to_generalise=steps, final_test_accuracy=accuracy,
+            dict(parameter="bias", value=value, steps_to_generalise=steps, best_test_accuracy=accuracy,
                  diverged=diverged)
         )  # fmt: skip
 

@@ -152,6 +152,8 @@ def test_deposits_stay_while_exploring_then_fall_as_one_over_time():
     t = 4 * (50_000 - 40) / 12
     assert late * 2 * np.pi * t == pytest.approx(STRENGTH, rel=0.01), "strength / t in the end"
     assert heights(done=80) == 0.0
+    slower = heights(dict(kind="inverse_time", strength=60.0), done=60)
+    assert slower == pytest.approx(0.02 / (1 + 0.02 * 2 * np.pi * (4 * 20 / 12) / 60.0), rel=1e-6)
 
 
 def test_published_deposits_rise_stay_and_fall():

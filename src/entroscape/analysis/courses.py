@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from entroscape.config.courses import AdamW, CourseSettings, WanD
+from entroscape.config.courses import LEARNT, AdamW, CourseSettings, WanD
 from entroscape.config.schema import COST
 
-LEARNT = 0.99  # accuracy from which a run has learnt its train points, or generalises
 SMOOTHING = 5  # recorded steps whose median enters the largest gap, so that a single spike is none
 UNITS = {
     "steps_to_train": "steps",

@@ -8,6 +8,8 @@ from entroscape.config.data import Operation
 from entroscape.config.sampler import Axis
 from entroscape.config.section import Count, Positive, Probability, Section, Seed
 
+LEARNT = 0.99  # accuracy from which a run has learnt its train points, or generalises
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Values = Annotated[list[Positive], Field(min_length=1)]
 

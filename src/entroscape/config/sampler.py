@@ -188,6 +188,11 @@ class DepositSchedule(Section):
     )
     rise: Count | None = Field(None, description="steps until the plateau is reached, published only")
     offset: Annotated[int, Field(ge=0)] | None = Field(None, description="in steps, published only")
+    strength: Positive = Field(
+        3.0,
+        description="inverse_time only: after t visits per bin a visit adds strength / t to the map; the slower walkers "
+        "forget where they were, and the rougher exploring has left the map, the larger",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -219,10 +224,19 @@ class MolecularDynamics(Windowed):
     factor: Positive = Field(description="height of the deposit of a visit while exploring")
     deposit_width: Positive = Field(description="standard deviation of the deposit in bins, cut at four of them")
     schedule: DepositSchedule
-    depth: Positive = Field(description="bins with an entropy further below the best of their column are not flattened")
+    depth: Positive | list[Positive] = Field(
+        description="bins with an entropy further below the best of their column are not flattened; one number for all "
+        "windows or one for each"
+    )
     confinement: Confinement
     precision: Literal["float32", "float64"] = Field("float32", description="of parameters and gradients")
     checkpoint_seconds: CheckpointSeconds
+
+    @model_validator(mode="after")
+    def _depths_fit(self) -> Self:
+        if isinstance(self.depth, list) and len(self.depth) != len(self.windows):
+            raise ValueError(f"depth must be one number, or {len(self.windows)} of them, one for each of the windows")
+        return self
 
     @model_validator(mode="after")
     def _round_fits(self) -> Self:

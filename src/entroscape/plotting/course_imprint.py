@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from entroscape.analysis.courses import LEARNT, Course
+from entroscape.analysis.courses import Course
+from entroscape.config.courses import LEARNT
 from entroscape.plotting.style import Imprint
 
 PUBLISHED_STEPS = 10_000  # of every course; arXiv:2505.11411, appendix A.2

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from entroscape.config.courses import SearchSettings
+from entroscape.config.courses import LEARNT, SearchSettings
 from entroscape.plotting.courses import OPERATIONS
-from entroscape.plotting.fractions import plain_logarithmic
 from entroscape.plotting.style import COLOURS, DOUBLE, Imprint, finish, new_figure, panel_label, styled
 
 PARAMETERS = {
@@ -24,27 +23,24 @@ PARAMETERS = {
 _LETTERS = "abcdefghij"
 _GOOD, _LATE, _LOST = "#0173b2", "#de8f05", "#c00000"
 _JITTER = 0.03  # of runs at one value, in decades
-_ROOM = 1.35  # factor from the last step to the line of runs that did not generalise
 
 
 def sensitivity_figure(search: pd.DataFrame, imprint: Imprint) -> Figure:
-    """A column per setting: steps to generalise above, largest gap between train and test accuracy below."""
+    """A column per setting: highest test accuracy above, largest gap between train and test accuracy below."""
     names = [name for name in PARAMETERS if name in set(search["parameter"])]
-    settings = SearchSettings.model_validate_json(search.attrs["settings"])
     with styled():
         figure = new_figure(DOUBLE, 96)
         panels = figure.subplots(2, len(names), sharex="col", sharey="row", squeeze=False)
         for number, name in enumerate(names):
             rows = search[search["parameter"] == name]
-            steps, gap = panels[:, number]
-            draw_steps(steps, rows, settings.search.steps)
+            best, gap = panels[:, number]
+            draw_best(best, rows)
             draw_gap(gap, rows)
-            for axes, row in ((steps, 0), (gap, 1)):
+            for axes, row in ((best, 0), (gap, 1)):
                 _value_axis(axes, rows, chosen(search, name))
                 panel_label(axes, _LETTERS[row * len(names) + number], PARAMETERS[name])
-        panels[0, 0].set_ylabel("steps to generalise")
+        panels[0, 0].set_ylabel("highest test accuracy")
         panels[1, 0].set_ylabel("largest gap between\ntrain and test accuracy")
-        panels[0, 0].set_ylim(_fewest(search, settings.search.steps), settings.search.steps * _ROOM**3)
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         return finish(figure, imprint)
@@ -60,7 +56,7 @@ def imprint_of(search: pd.DataFrame, scale: str, watermark: str) -> Imprint:
         f"WanD on {OPERATIONS[course.operation]}, train fraction {100 * course.train_fraction:.0f} %",
         f"{settings.search.runs} runs of {settings.search.steps:,} steps at each value, all else as in the courses"
         f" ({values})",
-        "dashed: last step; runs that do not generalise by then stand above it",
+        f"dashed: {LEARNT:g}, from which a run generalises",
         "line: median",
     ]
     return Imprint(" · ".join(parts), watermark)
@@ -101,6 +97,7 @@ def summary(search: pd.DataFrame) -> pd.DataFrame:
                 "generalise": int((found == "generalises").sum()),
                 "blow up": int((found == "blows up").sum()),
                 "median steps to generalise": runs["steps_to_generalise"].median(),
+                "median highest test accuracy": runs["best_test_accuracy"].median(),
                 "median largest gap": runs["largest_gap"].median(),
                 "median test accuracy at the end": runs["final_test_accuracy"].median(),
                 "median norm at the end": runs["final_norm"].median(),
@@ -109,30 +106,22 @@ def summary(search: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw_steps(axes: Axes, rows: pd.DataFrame, last: int) -> None:
-    """Steps to generalise of every run; those that do not are marked above the line of the last step."""
-    found, x = outcome(rows), _jittered(rows)
-    y = rows["steps_to_generalise"].to_numpy(dtype=float)
-    for name, marker, place in (
-        ("generalises", "o", 1.0),
-        ("does not generalise", "^", _ROOM),
-        ("blows up", "x", _ROOM**2),
-    ):
-        marked = found == name
-        _marks(
-            axes, x[marked], y[marked] if name == "generalises" else np.full(marked.sum(), place * last), name, marker
-        )
-    known = rows.assign(steps_to_generalise=rows["steps_to_generalise"].fillna(np.inf))
-    medians = known.groupby("value")["steps_to_generalise"].median()
-    axes.plot(medians.index, medians.where(np.isfinite(medians)), color=_GOOD, linewidth=0.8, zorder=1)
-    axes.axhline(last * _ROOM**0.5, color=COLOURS["neutral"], linewidth=0.6, linestyle="--", label="_last")
-    plain_logarithmic(axes)
+def draw_best(axes: Axes, rows: pd.DataFrame) -> None:
+    """Highest test accuracy that each run reached, marked by what became of it; a line through the medians."""
+    _draw(axes, rows, "best_test_accuracy")
+    medians = rows.groupby("value")["best_test_accuracy"].median()
+    axes.plot(medians.index, medians, color=COLOURS["neutral"], linewidth=0.8, zorder=1)
+    axes.axhline(LEARNT, color=COLOURS["neutral"], linewidth=0.6, linestyle="--", label="_generalises")
 
 
 def draw_gap(axes: Axes, rows: pd.DataFrame) -> None:
     """Largest gap of every run, marked by what became of it; where the loss blew up it may be unknown."""
+    _draw(axes, rows, "largest_gap")
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, quantity: str) -> None:
     found, x = outcome(rows), _jittered(rows)
-    y = rows["largest_gap"].to_numpy(dtype=float)
+    y = rows[quantity].to_numpy(dtype=float)
     for name, marker in (("generalises", "o"), ("does not generalise", "^"), ("blows up", "x")):
         marked = (found == name) & np.isfinite(y)
         _marks(axes, x[marked], y[marked], name, marker)
@@ -163,9 +152,3 @@ def _value_axis(axes: Axes, rows: pd.DataFrame, used: float) -> None:
     room = (values[-1] / values[0]) ** 0.12 if len(values) > 1 else 2.0
     axes.set_xlim(values[0] / room, values[-1] * room)
     axes.axvline(used, color=COLOURS["faint"], linewidth=4, alpha=0.5, zorder=0, label="used in the courses")
-
-
-def _fewest(search: pd.DataFrame, last: int) -> float:
-    """Lower end of the axis of steps."""
-    fewest = search["steps_to_generalise"].min()
-    return float(fewest if np.isfinite(fewest) else last / 5) / _ROOM

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from entroscape.analysis.courses import LEARNT, Course, milestones
+from entroscape.analysis.courses import Course, milestones
+from entroscape.config.courses import LEARNT
 from entroscape.plotting.courses import OPERATIONS, spread
 from entroscape.plotting.style import COLOURS, DOUBLE, Imprint, finish, new_figure, styled
 

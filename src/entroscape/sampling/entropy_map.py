@@ -6,6 +6,7 @@ goes on as a straight line. A deposit is a product of two Gaussians, and all of 
 bins: no shape and no branch depends on where a walker is, and sums over walkers are made in one order only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,26 +101,35 @@ class Nodes:
 class EntropyMap:
     """Geometry of the maps of all windows, and the energy that keeps walkers within them.
 
-    stiffness: of the confinement in x and y, in kT per squared unit of the coordinate. depth: bins further below the
-    best of their column are not flattened. deposit_width: standard deviation of a deposit, in bins.
+    stiffness: of the confinement in x and y, in kT per squared unit of the coordinate. depth: bins of a window further
+    below the best of their column are not flattened. deposit_width: standard deviation of a deposit, in bins.
     """
 
     x: Nodes
     y: Nodes
     stiffness: tuple[float, float]
-    depth: float
+    depth: Tensor  # float64[M, 1, 1]
     deposit_width: float
 
     @classmethod
     def of(
-        cls, grid: Grid, windows: Tensor, stiffness: tuple[float, float], depth: float, deposit_width: float
+        cls,
+        grid: Grid,
+        windows: Tensor,
+        stiffness: tuple[float, float],
+        depth: float | Sequence[float],
+        deposit_width: float,
     ) -> "EntropyMap":
-        """Maps on the bins of a landscape whose y is continuous; windows float64[M, 2] are edges in x."""
+        """Maps on the bins of a landscape whose y is continuous; windows float64[M, 2] are edges in x.
+
+        depth: the same for all windows, or one for each.
+        """
         assert grid.y_width is not None, "a map needs slopes in y"
         y_edges = torch.tensor(grid.y_edges[[0, -1]], device=windows.device).expand(len(windows), 2)
         x = Nodes.of(grid.x_min, grid.bin_width, grid.columns, windows)
         y = Nodes.of(grid.y_min, grid.y_width, grid.rows, y_edges)
-        return cls(x, y, stiffness, depth, deposit_width)
+        depths = torch.as_tensor(depth, dtype=torch.float64, device=windows.device).expand(len(windows))
+        return cls(x, y, stiffness, depths.reshape(-1, 1, 1), deposit_width)
 
     @property
     def area(self) -> float:

@@ -29,7 +29,7 @@ from entroscape.sampling.coordinates import Coordinates, Observe
 from entroscape.sampling.entropy_map import EntropyMap
 from entroscape.sampling.graph import Launcher
 from entroscape.sampling.integrators import Evaluation, Phase, Thermostat
-from entroscape.sampling.schedule import STRENGTH, Schedule
+from entroscape.sampling.schedule import Schedule
 from entroscape.sampling.workers import Workers
 
 REFRESH = 5  # steps of a round after which walkers feel what they have deposited meanwhile: the whole map changes
@@ -392,14 +392,14 @@ def _flattened_bins(problem: Problem, state: State) -> Tensor:
     column = torch.arange(problem.grid.columns, device=entropy.device)
     first, last = problem.map.x.inside[:, :1], problem.map.x.inside[:, 1:]
     inside = ((column >= first) & (column <= last)).unsqueeze(2)
-    return (entropy > entropy.amax(dim=2, keepdim=True) - problem.settings.depth) & (entropy > 0) & inside
+    return (entropy > entropy.amax(dim=2, keepdim=True) - problem.map.depth) & (entropy > 0) & inside
 
 
 def _deposit_height(problem: Problem, state: State, stage: str) -> Tensor:
     """Height of the deposits of this round in each window, [M, 1, 1].
 
     Exploring: the constant factor, or its rise as published. Refining: so much that what a visit adds to the map in
-    all, height times the deposit's area, falls as STRENGTH / t with t the visits per bin (Belardinelli and Pereyra
+    all, height times the deposit's area, falls as strength / t with t the visits per bin (Belardinelli and Pereyra
     2007), or as 1 / (t - offset) as published.
     """
     settings, schedule = problem.settings, problem.schedule
@@ -415,7 +415,7 @@ def _deposit_height(problem: Problem, state: State, stage: str) -> Tensor:
     bins = _flattened_bins(problem, state).sum(dim=(1, 2)).clamp(min=1)
     refined = done - schedule.explore * settings.steps_per_round
     visits_per_bin = (refined * settings.walkers / bins).reshape(-1, 1, 1)
-    return settings.factor / (1 + settings.factor * problem.map.area * visits_per_bin / STRENGTH)
+    return settings.factor / (1 + settings.factor * problem.map.area * visits_per_bin / course.strength)
 
 
 def _adapt(problem: Problem, state: State, acceptance: Tensor) -> None:

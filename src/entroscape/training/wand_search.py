@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from entroscape.config.courses import SearchSettings
+from entroscape.config.courses import LEARNT, SearchSettings
 from entroscape.errors import SamplingError
 from entroscape.training.course import Network, Record, make_wand, train
 
-GENERALISED = 0.99  # test accuracy from which a run counts as generalising
 PARAMETERS = ("bias", "learning_rate", "temperature", "friction", "factor")
 
 
@@ -39,15 +38,13 @@ def search(settings: SearchSettings) -> Iterator[tuple[Setting, pd.DataFrame]]:
 def best_bias(table: pd.DataFrame) -> float:
     """The bias whose runs generalise soonest in the median; a run that never does takes for ever.
 
-    Where none does so, the bias with the highest median of the final test accuracy. Raises SamplingError when no run
-    has stayed finite.
+    Where none does so, the bias with the highest median of the best test accuracy of a run. Raises SamplingError when
+    no run has stayed finite.
     """
     rows = table[table["parameter"] == "bias"]
     if rows["diverged"].all():
         raise SamplingError("every run of the search diverged: add smaller values to search.bias")
-    medians = rows.assign(
-        steps=rows["steps_to_generalise"].fillna(np.inf), accuracy=-rows["final_test_accuracy"].fillna(0)
-    )
+    medians = rows.assign(steps=rows["steps_to_generalise"].fillna(np.inf), accuracy=-rows["best_test_accuracy"])
     medians = medians.groupby("value")[["steps", "accuracy"]].median()
     return float(medians.sort_values(["steps", "accuracy"], kind="stable").index[0])
 
@@ -76,13 +73,14 @@ def summary(setting: Setting, records: Sequence[Record]) -> pd.DataFrame:
         for name in ("train_accuracy", "test_accuracy", "train_loss")
     )
     steps = np.array([record.step for record in records], dtype=float)
-    there = test_accuracy >= GENERALISED
+    there = test_accuracy >= LEARNT
     return pd.DataFrame(
         {
             "parameter": setting.parameter,
             "value": float(setting.value),
             "run": np.arange(loss.shape[1]),
             "steps_to_generalise": np.where(there.any(0), steps[there.argmax(0)], np.nan),
+            "best_test_accuracy": np.nanmax(test_accuracy, axis=0),
             "final_train_accuracy": train_accuracy[-1],
             "final_test_accuracy": test_accuracy[-1],
             "largest_gap": (train_accuracy - test_accuracy).max(0),
