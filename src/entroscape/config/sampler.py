@@ -190,8 +190,8 @@ class DepositSchedule(Section):
     offset: Annotated[int, Field(ge=0)] | None = Field(None, description="in steps, published only")
     strength: Positive = Field(
         3.0,
-        description="inverse_time only: after t visits per bin a visit adds strength / t to the map; the slower walkers "
-        "forget where they were, and the rougher exploring has left the map, the larger",
+        description="inverse_time only: after t visits per bin a visit adds strength / t to the map; the larger, the "
+        "slower walkers forget where they were, and the rougher exploring has left the map",
     )
 
     @model_validator(mode="after")
