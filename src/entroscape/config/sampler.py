@@ -207,10 +207,15 @@ class MolecularDynamics(Windowed):
     procedure: Literal["molecular_dynamics"]
     replicas: Replicas
     walkers: Annotated[int, Field(ge=2)] = Field(description="walkers per window; one in each window form a ladder")
-    steps: Stages = Field(description="steps per walker")
+    steps: Stages = Field(description="steps per walker, of the integrator of the stage")
     steps_per_round: Count = Field(description="steps of a walker between two exchange attempts")
     integrator: Literal["first_order", "baoab", "hmc"] = Field(
         description="first_order: the published step; baoab: second order, Langevin; hmc: leapfrog with Metropolis test"
+    )
+    exploring: Literal["first_order", "baoab"] | None = Field(
+        None,
+        description="integrator before production, if another: the map changes within what would be one trajectory of "
+        "hmc, so that it is filled in fewer steps",
     )
     leapfrog_steps: Count = Field(1, description="gradients per step, hmc only")
     jitter: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="relative spread of the time step, hmc only")
@@ -231,6 +236,12 @@ class MolecularDynamics(Windowed):
     confinement: Confinement
     precision: Literal["float32", "float64"] = Field("float32", description="of parameters and gradients")
     checkpoint_seconds: CheckpointSeconds
+
+    @model_validator(mode="after")
+    def _another_explores(self) -> Self:
+        if self.exploring == self.integrator:
+            raise ValueError(f"exploring must be null where it is the integrator, {self.integrator}")
+        return self
 
     @model_validator(mode="after")
     def _depths_fit(self) -> Self:

@@ -132,7 +132,7 @@ def mark_end(axes: Axes, landscape: xr.Dataset) -> None:
     axes.axvspan(aimed, reached, facecolor="#eeeeee", edgecolor="none", zorder=0)
     axes.axvline(reached, color=COLOURS["neutral"], linewidth=0.7, linestyle=(0, (1, 1)))
     what = "lowest window" if "window_edges" in landscape else "axis"
-    text = f"not reached: the map ends at {reached:.1f},\nthe {what} at {aimed:.1f}"
+    text = f"not reached: map ends at {reached:.1f},\n{what} at {aimed:.1f}"
     axes.text((aimed + reached) / 2, 0.5, text, rotation=90, ha="center", va="center", fontsize=5, gid="map-end")
 
 
@@ -150,12 +150,13 @@ def draw_curves(
 
     `halo` puts white below lines and symbols, so that they can be read on a map.
     """
+    boxed = not curves["baseline"].str.endswith("shell").any()
     for quantity, baseline in _keys(quantities):
         rows = curve(curves, quantity, metric, baseline)
         if rows.empty:
             continue
         if quantity == "trained":
-            _draw_trained(axes, rows, baseline, halo)
+            _draw_trained(axes, rows, baseline, trained_label(rows, baseline, boxed=boxed), halo)
         else:
             label = f" {labels.LABELS[metric].mean}" if quantity == "equilibrium" else ""
             _draw_sampled(axes, rows, quantity, LABELS[quantity] + label, halo)
@@ -179,7 +180,7 @@ def _draw_sampled(axes: Axes, rows: pd.DataFrame, quantity: str, label: str, hal
     axes.plot(x, value, label=label, **line)
 
 
-def _draw_trained(axes: Axes, rows: pd.DataFrame, baseline: str, halo: bool) -> None:
+def _draw_trained(axes: Axes, rows: pd.DataFrame, baseline: str, label: str, halo: bool) -> None:
     colour = COLOURS[baseline]
     drawn = axes.errorbar(
         rows["ln_train_loss"],
@@ -192,7 +193,7 @@ def _draw_trained(axes: Axes, rows: pd.DataFrame, baseline: str, halo: bool) -> 
         markeredgecolor=colour,
         markeredgewidth=0.7,
         elinewidth=0.8,
-        label=trained_label(rows, baseline),
+        label=label,
         zorder=3.5,
     )
     drawn.lines[0].set_gid(baseline)
@@ -200,9 +201,9 @@ def _draw_trained(axes: Axes, rows: pd.DataFrame, baseline: str, halo: bool) -> 
         axes.plot(rows["ln_train_loss"], rows["value"], MARKERS[baseline], color="white", markersize=3.6, zorder=3.2)
 
 
-def trained_label(rows: pd.DataFrame, baseline: str) -> str:
-    """Name of a baseline in a legend; for free training, how much of it below ln L = -1 lies in the sampled box."""
-    if baseline not in OPEN:
+def trained_label(rows: pd.DataFrame, baseline: str, *, boxed: bool) -> str:
+    """Name of a baseline in a legend; for free training with a box, how much of it below ln L = -1 lies in there."""
+    if baseline not in OPEN or not boxed:
         return LABELS[baseline]
     low = rows[rows["ln_train_loss"] < -1]  # above, many states are still near their start, which lies in the box
     share = np.average(low["inside"], weights=low["units"]) if len(low) else np.nan
