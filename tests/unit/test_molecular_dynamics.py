@@ -422,7 +422,7 @@ def test_a_hot_walker_is_given_thermal_velocities_and_its_window_a_shorter_step(
     problem, state = start(TWO, walkers=3)
     state.velocity[:] = 1.0
     state.velocity[4] = 3.0
-    _calm(problem, state)
+    _calm(problem, state, shorten=True)
     assert (state.velocity[[0, 1, 2, 3, 5]] == 1).all()
     assert 0 < float(state.velocity[4].square().mean()) < 4
     assert state.time_step[0] == 0.05 and state.time_step[1] < 0.04

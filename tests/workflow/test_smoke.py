@@ -127,7 +127,7 @@ def test_second_run_does_nothing(project):
         ("src/entroscape/landscape/reweight.py", EVERY, 0),
         ("src/entroscape/analysis/curves.py", EVERY - {"merge_landscapes", "ea8", "gr10"}, 0),
         ("src/entroscape/training/wand.py", {"run_course", "search_wand", "measure_step_cost", "gr9", *TRAINED}, 0),
-        ("src/entroscape/plotting/fractions.py", {"gr7", "gr8", "gr9", "write_index", "all"}, 0),
+        ("src/entroscape/plotting/fractions.py", {"gr7", "gr8", "write_index", "all"}, 0),
         ("src/entroscape/plotting/spirals.py", {"ea1", "write_index", "all"}, 0),
         ("src/entroscape/plotting/widths.py", {"ea5", "ea7", "gr2", "write_index", "all"}, 0),
         ("src/entroscape/plotting/images.py", {"ea3", "write_index", "all"}, 0),
