@@ -184,6 +184,18 @@ def test_sensitivity_shows_every_run_and_what_became_of_it():
     assert style.content(figure, "png")
 
 
+def test_the_runs_of_the_chosen_bias_stand_in_every_panel():
+    search = inputs.search(runs=3)
+    sparse = search[(search["parameter"] != "friction") | (search["value"] != 0.5)]
+    sparse.attrs = search.attrs
+    rows = sensitivity.varied(sparse, "friction")
+    base = search[(search["parameter"] == "bias") & search["chosen"]]
+    added = rows[rows["value"] == 0.5]
+    assert added["best_test_accuracy"].tolist() == base["best_test_accuracy"].tolist() and len(added) == 3
+    assert len(sensitivity.varied(search, "friction")) == (search["parameter"] == "friction").sum()
+    assert len(sensitivity.sensitivity_table(sparse)) == len(sparse) + 3
+
+
 def test_sensitivity_of_a_search_without_any_success():
     search = inputs.search(runs=2)
     failed = search.assign(steps_to_generalise=np.nan, chosen=False)

@@ -32,7 +32,7 @@ def sensitivity_figure(search: pd.DataFrame, imprint: Imprint) -> Figure:
         figure = new_figure(DOUBLE, 96)
         panels = figure.subplots(2, len(names), sharex="col", sharey="row", squeeze=False)
         for number, name in enumerate(names):
-            rows = search[search["parameter"] == name]
+            rows = varied(search, name)
             best, gap = panels[:, number]
             draw_best(best, rows)
             draw_gap(gap, rows)
@@ -51,11 +51,11 @@ def imprint_of(search: pd.DataFrame, scale: str, watermark: str) -> Imprint:
     settings = SearchSettings.model_validate_json(search.attrs["settings"])
     course, used = settings.base.course, {name: chosen(search, name) for name in PARAMETERS}
     values = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in used.items())
+    runs = "a run" if settings.search.runs == 1 else f"{settings.search.runs} runs"
     parts = [
         f"{scale} scale",
         f"WanD on {OPERATIONS[course.operation]}, train fraction {100 * course.train_fraction:.0f} %",
-        f"{settings.search.runs} runs of {settings.search.steps:,} steps at each value, all else as in the courses"
-        f" ({values})",
+        f"{runs} of {settings.search.steps:,} steps at each value, all else as in the courses ({values})",
         f"dashed: {LEARNT:g}, from which a run generalises",
         "line: median",
     ]
@@ -63,9 +63,19 @@ def imprint_of(search: pd.DataFrame, scale: str, watermark: str) -> Imprint:
 
 
 def sensitivity_table(search: pd.DataFrame) -> pd.DataFrame:
-    """What the figure draws: the whole search, with what became of each run."""
-    used = search["value"] == [chosen(search, name) for name in search["parameter"]]
-    return search.assign(outcome=outcome(search), used=used)
+    """What the figure draws, with what became of each run."""
+    drawn = pd.concat([varied(search, str(name)) for name in search["parameter"].unique()], ignore_index=True)
+    used = drawn["value"] == [chosen(search, name) for name in drawn["parameter"]]
+    return drawn.assign(outcome=outcome(drawn), used=used)
+
+
+def varied(search: pd.DataFrame, parameter: str) -> pd.DataFrame:
+    """The runs with one setting varied; those of the chosen bias have the configured value of every other setting."""
+    rows = search[search["parameter"] == parameter]
+    if parameter == "bias" or chosen(search, parameter) in set(rows["value"]):
+        return rows
+    base = search[(search["parameter"] == "bias") & search["chosen"].astype(bool)]
+    return pd.concat([rows, base.assign(parameter=parameter, value=chosen(search, parameter))], ignore_index=True)
 
 
 def outcome(search: pd.DataFrame) -> np.ndarray:
