@@ -74,8 +74,9 @@ def varied(search: pd.DataFrame, parameter: str) -> pd.DataFrame:
     rows = search[search["parameter"] == parameter]
     if parameter == "bias" or chosen(search, parameter) in set(rows["value"]):
         return rows
-    base = search[(search["parameter"] == "bias") & search["chosen"].astype(bool)]
-    return pd.concat([rows, base.assign(parameter=parameter, value=chosen(search, parameter))], ignore_index=True)
+    return pd.concat(
+        [rows, _chosen_runs(search).assign(parameter=parameter, value=chosen(search, parameter))], ignore_index=True
+    )
 
 
 def outcome(search: pd.DataFrame) -> np.ndarray:
@@ -87,10 +88,15 @@ def outcome(search: pd.DataFrame) -> np.ndarray:
 def chosen(search: pd.DataFrame, parameter: str) -> float:
     """Value of a setting with which the courses are run: the bias that was chosen, the others as configured."""
     if parameter == "bias":
-        rows = search[(search["parameter"] == "bias") & search["chosen"].astype(bool)]
+        rows = _chosen_runs(search)
         return float(rows["value"].iloc[0]) if len(rows) else np.nan
     base = json.loads(search.attrs["settings"])["base"]
     return float(base["entropy"]["factor"] if parameter == "factor" else base["course"]["optimizer"][parameter])
+
+
+def _chosen_runs(search: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the bias that was chosen; none where none was."""
+    return search[(search["parameter"] == "bias") & search["chosen"].astype(bool)]
 
 
 def summary(search: pd.DataFrame) -> pd.DataFrame:

@@ -307,7 +307,7 @@ def _integrator(problem: Problem, state: State, *, exploring: bool) -> Callable[
     """(phase, time step, domain, evaluate) -> the configured step, of production or of the stages before it."""
     settings = problem.settings
     thermostat = Thermostat(settings.friction, state.generators[0])
-    name = settings.exploring or settings.integrator if exploring else settings.integrator
+    name = settings.exploring if exploring and settings.exploring else settings.integrator
     if name == "hmc":
         return partial(
             integrators.hmc,
