@@ -8,6 +8,7 @@ import torch
 from dynamics import GRID, HALF_WIDTH, LAYOUT, ONE, THREE, TWO, advance, make_problem, observe, settings, start, starts
 from torch import Tensor
 
+from entroscape.config.sampler import STRENGTH
 from entroscape.domains import Shell
 from entroscape.errors import SamplingError
 from entroscape.sampling.integrators import Evaluation
@@ -25,7 +26,6 @@ from entroscape.sampling.molecular_dynamics import (
     flatness,
     to_dataset,
 )
-from entroscape.sampling.schedule import STRENGTH
 from entroscape.sampling.workers import Workers
 
 ROUNDS = 8  # in the explore and in the refine stage

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from entroscape.config.sampler import Stages
-from entroscape.sampling.schedule import STRENGTH, Schedule
+from entroscape.config.sampler import STRENGTH, Stages
+from entroscape.sampling.schedule import Schedule
 
 SCHEDULE = Schedule(explore=3, refine=4, production=16, factor=0.01, blocks=8)
 

@@ -179,6 +179,12 @@ class Confinement(Section):
     y: Positive = Field(description="stiffness beyond the y axis")
 
 
+# Refining lowers the factor as STRENGTH / t. Belardinelli and Pereyra use 1; a walker of a network forgets where it was
+# only after some 1e5 moves, and a larger value lets the map mend more of what exploration left wrong. What remains is
+# production's to correct.
+STRENGTH = 3.0
+
+
 class DepositSchedule(Section):
     """How the deposits shrink: constant while exploring, then as 1 / time."""
 
@@ -189,7 +195,7 @@ class DepositSchedule(Section):
     rise: Count | None = Field(None, description="steps until the plateau is reached, published only")
     offset: Annotated[int, Field(ge=0)] | None = Field(None, description="in steps, published only")
     strength: Positive = Field(
-        3.0,
+        STRENGTH,
         description="inverse_time only: after t visits per bin a visit adds strength / t to the map; the larger, the "
         "slower walkers forget where they were, and the rougher exploring has left the map",
     )

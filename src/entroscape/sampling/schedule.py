@@ -4,14 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from entroscape.config.sampler import Stages
+from entroscape.config.sampler import STRENGTH, Stages
 
 Stage = Literal["explore", "refine", "production"]
-
-# Refining lowers the factor as STRENGTH / t. Belardinelli and Pereyra use 1; a walker of a network forgets where it was
-# only after some 1e5 moves, and a larger value lets the map mend more of what exploration left wrong. What remains is
-# production's to correct.
-STRENGTH = 3.0
 
 
 @dataclass(frozen=True)
