@@ -133,9 +133,6 @@ def test_far_below_the_best_of_its_column_the_map_is_flat():
     potential = geometry.potential(geometry.felt(entropy), x, y)
     torch.testing.assert_close(potential.energy, torch.full_like(x, 6.0))
     assert potential.slope_y.abs().max() < 1e-12
-    own = make_map(depth=[4.0, 1.5]).felt(entropy)
-    assert own[0, 5].tolist() == [10.0, 7.0, 6.0, *[6.0] * 7], "each window has a depth of its own"
-    assert own[1, 5].tolist() == [10.0, *[8.5] * 9]
 
 
 def at(x: float, y: float, walkers=1) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,7 +1,6 @@
 """Steps in a known potential: walls, orders of the error, temperature, reversibility, what hmc leaves invariant."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -167,17 +166,6 @@ def test_without_a_force_walkers_fill_the_box_evenly_at_the_temperature_of_the_b
     assert float(phase.velocity.square().mean()) == pytest.approx(1 + bath_bias, abs=4 * (2 / (2 * walkers)) ** 0.5)
 
 
-class Given(NamedTuple):
-    """A thermostat that hands out these velocities in place of random ones."""
-
-    friction: float
-    generator: torch.Generator
-    velocity: Tensor
-
-    def noise(self, like: Tensor) -> Tensor:
-        return self.velocity
-
-
 def test_leapfrog_with_walls_runs_backwards_to_where_it_began():
     half = torch.tensor([0.6, 0.4], dtype=torch.float64)
     theta, velocity = 0.3 * normal(50, 2).clamp(-1, 1), normal(50, 2, seed=2)
@@ -185,7 +173,7 @@ def test_leapfrog_with_walls_runs_backwards_to_where_it_began():
 
     def trajectory(theta: Tensor, velocity: Tensor) -> Phase:
         start = phase_at(theta, velocity, uneven)
-        return hmc(start, steps_of(0.02, 50), Box(half), uneven, Given(0.0, generator(1), velocity), **options).phase
+        return hmc(start, steps_of(0.02, 50), Box(half), uneven, Thermostat(0.0, generator(1)), **options).phase
 
     there = trajectory(theta, velocity)
     moved = (there.theta - theta).abs().amax(1) > 0.01
@@ -214,7 +202,19 @@ def test_baoab_without_friction_runs_backwards_through_walls():
     torch.testing.assert_close(back.velocity, -velocity, rtol=0, atol=1e-10)
 
 
-def test_hmc_leaves_the_target_invariant_at_large_steps():
+def test_hmc_with_little_friction_keeps_its_direction_until_a_trajectory_is_dropped():
+    start = phase_at(torch.zeros(400, 2, dtype=torch.float64), normal(400, 2), uneven)
+    bath, options = Thermostat(1e-6, generator(2)), dict(leapfrog_steps=2, jitter=0.0)
+    near = hmc(start, steps_of(1e-4, 400), NO_WALLS, uneven, bath, **options).phase
+    torch.testing.assert_close(near.velocity, start.velocity, rtol=0, atol=1e-2)
+    far = hmc(start, steps_of(0.8, 400), NO_WALLS, uneven, bath, **options).phase
+    dropped = (far.theta == start.theta).all(1)
+    assert 20 < dropped.sum() < 380
+    torch.testing.assert_close(far.velocity[dropped], -start.velocity[dropped], rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("friction", [None, 0.3])
+def test_hmc_leaves_the_target_invariant_at_large_steps(friction):
     """From exact draws of an uneven density in a box, steps so large that half are rejected lead to the same one."""
     half, walkers, cells = torch.tensor([1.5, 1.2], dtype=torch.float64), 40_000, (8, 6)
     edges = [np.linspace(-h, h, n * 40 + 1) for h, n in zip(half.tolist(), cells, strict=True)]
@@ -225,7 +225,7 @@ def test_hmc_leaves_the_target_invariant_at_large_steps():
     width = np.array([e[1] - e[0] for e in edges])
     theta = torch.as_tensor(middles[drawn] + random.uniform(-0.5, 0.5, (walkers, 2)) * width)
     steep = evaluation(lambda theta: 3 * uneven_energy(theta))
-    phase, bath, accepted = phase_at(theta, normal(walkers, 2), steep), Thermostat(1.0, generator(2)), []
+    phase, bath, accepted = phase_at(theta, normal(walkers, 2), steep), Thermostat(friction, generator(2)), []
     for _ in range(15):
         moved = hmc(phase, steps_of(0.55, walkers), Box(half), steep, bath, leapfrog_steps=3, jitter=0.2)
         phase, _ = moved.phase, accepted.append(float(moved.accepted.mean()))

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from dynamics import GRID, HALF_WIDTH, LAYOUT, ONE, THREE, TWO, advance, make_problem, observe, settings, start, starts
+from dynamics import GRID, HALF_WIDTH, LAYOUT, ONE, THREE, TWO, advance, observe, settings, start, starts
 from torch import Tensor
 
 from entroscape.config.sampler import STRENGTH
@@ -133,31 +133,10 @@ def test_each_deposit_adds_its_height_times_its_area():
     assert one.sum() > 0 and (state.entropy - one > -1e-12).all(), "the last step's deposits are in the map"
 
 
-def test_one_integrator_may_explore_and_another_count():
-    """Before production the exploring one: no trajectories, no Metropolis test; and hot walkers are calmed there."""
-    changes = dict(integrator="hmc", leapfrog_steps=7, time_step=dict(initial=0.05, acceptance=0.95))
-    problem, state = start(ONE, exploring="baoab", **changes)
-    alone, other = start(ONE, **changes | dict(integrator="baoab"))
-    advance(problem, state, ROUNDS)
-    advance(alone, other, ROUNDS)
-    assert torch.equal(state.theta, other.theta) and torch.equal(state.entropy, other.entropy)
-    state.velocity *= 50.0  # a step that diverges
-    advance(problem, state, 1)
-    assert state.velocity.square().mean() < 5
-    advance(problem, state, ROUNDS - 1)
-    seen, count = [], problem.observe
-    problem = replace(problem, observe=lambda theta: (seen.append(len(theta)), count(theta))[1])
-    advance(problem, state, 1)
-    assert len(seen) == 1 + 5 * 7, "trajectories in production"
-    with pytest.raises(ValueError, match="exploring must be null where it is the integrator"):
-        settings(ONE, exploring="baoab")
-
-
-def test_a_depth_for_each_window_or_one_for_all():
-    with pytest.raises(ValueError, match="depth must be one number, or 2 of them, one for each of the windows"):
-        settings(TWO, depth=[20.0, 30.0, 40.0])
-    assert make_problem(TWO, depth=[20.0, 30.0]).map.depth.flatten().tolist() == [20.0, 30.0]
-    assert make_problem(TWO, depth=20.0).map.depth.flatten().tolist() == [20.0, 20.0]
+def test_only_trajectories_do_without_a_friction():
+    assert settings(ONE, integrator="hmc", friction=None).friction is None
+    with pytest.raises(ValueError, match="friction must be a number with the integrator baoab"):
+        settings(ONE, integrator="baoab", friction=None)
 
 
 def heights(course=None, done=0, **changes) -> float:
@@ -422,7 +401,7 @@ def test_a_hot_walker_is_given_thermal_velocities_and_its_window_a_shorter_step(
     problem, state = start(TWO, walkers=3)
     state.velocity[:] = 1.0
     state.velocity[4] = 3.0
-    _calm(problem, state, shorten=True)
+    _calm(problem, state)
     assert (state.velocity[[0, 1, 2, 3, 5]] == 1).all()
     assert 0 < float(state.velocity[4].square().mean()) < 4
     assert state.time_step[0] == 0.05 and state.time_step[1] < 0.04

@@ -213,15 +213,10 @@ class MolecularDynamics(Windowed):
     procedure: Literal["molecular_dynamics"]
     replicas: Replicas
     walkers: Annotated[int, Field(ge=2)] = Field(description="walkers per window; one in each window form a ladder")
-    steps: Stages = Field(description="steps per walker, of the integrator of the stage")
+    steps: Stages = Field(description="steps per walker; a step of hmc is a trajectory")
     steps_per_round: Count = Field(description="steps of a walker between two exchange attempts")
     integrator: Literal["first_order", "baoab", "hmc"] = Field(
         description="first_order: the published step; baoab: second order, Langevin; hmc: leapfrog with Metropolis test"
-    )
-    exploring: Literal["first_order", "baoab"] | None = Field(
-        None,
-        description="integrator before production, if another: the map changes within what would be one trajectory of "
-        "hmc, so that it is filled in fewer steps",
     )
     leapfrog_steps: Count = Field(1, description="gradients per step, hmc only")
     jitter: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="relative spread of the time step, hmc only")
@@ -231,28 +226,22 @@ class MolecularDynamics(Windowed):
         description="unit: of 1, as published; tensor: each tensor's adapted while exploring to the forces on it, so "
         "that none keeps the time step of the others short",
     )
-    friction: Positive = Field(description="of the Langevin thermostat, per unit of time; not used by hmc")
+    friction: Positive | None = Field(
+        description="of the Langevin thermostat, per unit of time; with hmc also null: each trajectory then has fresh "
+        "velocities, while a low friction lets walkers keep their direction over many"
+    )
     factor: Positive = Field(description="height of the deposit of a visit while exploring")
     deposit_width: Positive = Field(description="standard deviation of the deposit in bins, cut at four of them")
     schedule: DepositSchedule
-    depth: Positive | list[Positive] = Field(
-        description="bins with an entropy further below the best of their column are not flattened; one number for all "
-        "windows or one for each"
-    )
+    depth: Positive = Field(description="bins with an entropy further below the best of their column are not flattened")
     confinement: Confinement
     precision: Literal["float32", "float64"] = Field("float32", description="of parameters and gradients")
     checkpoint_seconds: CheckpointSeconds
 
     @model_validator(mode="after")
-    def _another_explores(self) -> Self:
-        if self.exploring == self.integrator:
-            raise ValueError(f"exploring must be null where it is the integrator, {self.integrator}")
-        return self
-
-    @model_validator(mode="after")
-    def _depths_fit(self) -> Self:
-        if isinstance(self.depth, list) and len(self.depth) != len(self.windows):
-            raise ValueError(f"depth must be one number, or {len(self.windows)} of them, one for each of the windows")
+    def _friction_given(self) -> Self:
+        if self.friction is None and self.integrator != "hmc":
+            raise ValueError(f"friction must be a number with the integrator {self.integrator}")
         return self
 
     @model_validator(mode="after")
@@ -299,6 +288,13 @@ class MolecularDynamicsSampler(Section):
     kind: Literal["wlmd"]
     main: MolecularDynamics
     other_widths: OtherNetworks | None = Field(None, description="differences at other widths and train set sizes")
+
+    @model_validator(mode="after")
+    def _other_widths_fit(self) -> Self:
+        least = self.main.steps_per_round
+        if self.other_widths is not None and least > self.other_widths.steps.production:
+            raise ValueError(f"other_widths.steps.production must be at least main.steps_per_round = {least}")
+        return self
 
     def windows(self) -> list[tuple[str, list[tuple[float, float]]]]:
         """The windows of each section that has some."""

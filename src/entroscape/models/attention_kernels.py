@@ -8,10 +8,11 @@ from entroscape.numba_cache import njit_reordered as _njit
 
 
 @_njit
-def forward(attention, first, second, base, tokens, relu, out):
+def forward(attention, first, second, base, tokens, rectified, out):
     """out[W, N, K] = base[W, K] + sum over heads of attention[W, H, 0, N] first[W, H, x] + [.., 1, ..] second[W, H, y].
 
-    first, second: [W, H, P, K]. tokens: int64[W or 1, N, 2], the x and y of each prompt. Then ReLU if asked for.
+    first, second: [W, H, P, K]. tokens: int64[W or 1, N, 2], the x and y of each prompt. Then ReLU on the first
+    `rectified` of the K.
     """
     walkers, heads, _, count = attention.shape
     width, zero = base.shape[1], base[0, 0] * 0
@@ -26,13 +27,14 @@ def forward(attention, first, second, base, tokens, relu, out):
                 left, right = first[w, h, x], second[w, h, y]
                 for k in range(width):
                     row[k] += a * left[k] + b * right[k]
-            if relu:
-                for k in range(width):
-                    row[k] = zero if row[k] <= zero else row[k]
+            for k in range(rectified):
+                row[k] = zero if row[k] <= zero else row[k]
 
 
 @_njit
-def backward(gradient, out, relu, attention, first, second, tokens, to_attention, to_first, to_second, to_base, spare):
+def backward(
+    gradient, out, rectified, attention, first, second, tokens, to_attention, to_first, to_second, to_base, spare
+):
     """Add to the last four the gradients of the arguments of `forward` that they are named after; spare[K]."""
     walkers, heads, _, count = attention.shape
     width, zero = to_base.shape[1], to_base[0, 0] * 0
@@ -40,8 +42,10 @@ def backward(gradient, out, relu, attention, first, second, tokens, to_attention
         mine = tokens[w if len(tokens) > 1 else 0]
         for n in range(count):
             given, result, x, y = gradient[w, n], out[w, n], mine[n, 0], mine[n, 1]
-            for k in range(width):
-                spare[k] = zero if relu and result[k] <= zero else given[k]
+            for k in range(rectified):
+                spare[k] = zero if result[k] <= zero else given[k]
+            for k in range(rectified, width):
+                spare[k] = given[k]
             for k in range(width):
                 to_base[w, k] += spare[k]
             for h in range(heads):

@@ -104,17 +104,18 @@ def curves_table(courses: Sequence[Course]) -> pd.DataFrame:
 
 
 def curve_table(course: Course, quantity: str, panel: str) -> pd.DataFrame:
-    """Median, lowest and highest value over the runs at each recorded step, but for step 0."""
-    steps, values = course.grid(quantity)
+    """Median, lowest and highest value over the runs at each recorded step, but for step 0; without those blown up."""
+    steps, found = course.grid(quantity)
+    values = pd.DataFrame(found)
     table = pd.DataFrame(
         {
             "panel": panel,
             "course": course.name,
             "quantity": quantity,
             "step": steps,
-            "median": np.median(values, axis=0),
-            "low": values.min(axis=0),
-            "high": values.max(axis=0),
+            "median": values.median(),
+            "low": values.min(),
+            "high": values.max(),
         }
     )
     return table[table["step"] > 0].reset_index(drop=True)  # the axis is logarithmic

@@ -6,7 +6,6 @@ goes on as a straight line. A deposit is a product of two Gaussians, and all of 
 bins: no shape and no branch depends on where a walker is, and sums over walkers are made in one order only.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -108,7 +107,7 @@ class EntropyMap:
     x: Nodes
     y: Nodes
     stiffness: tuple[float, float]
-    depth: Tensor  # float64[M, 1, 1]
+    depth: float
     deposit_width: float
 
     @classmethod
@@ -117,19 +116,15 @@ class EntropyMap:
         grid: Grid,
         windows: Tensor,
         stiffness: tuple[float, float],
-        depth: float | Sequence[float],
+        depth: float,
         deposit_width: float,
     ) -> "EntropyMap":
-        """Maps on the bins of a landscape whose y is continuous; windows float64[M, 2] are edges in x.
-
-        depth: the same for all windows, or one for each.
-        """
+        """Maps on the bins of a landscape whose y is continuous; windows float64[M, 2] are edges in x."""
         assert grid.y_width is not None, "a map needs slopes in y"
         y_edges = torch.tensor(grid.y_edges[[0, -1]], device=windows.device).expand(len(windows), 2)
         x = Nodes.of(grid.x_min, grid.bin_width, grid.columns, windows)
         y = Nodes.of(grid.y_min, grid.y_width, grid.rows, y_edges)
-        depths = torch.as_tensor(depth, dtype=torch.float64, device=windows.device).expand(len(windows))
-        return cls(x, y, stiffness, depths.reshape(-1, 1, 1), deposit_width)
+        return cls(x, y, stiffness, depth, deposit_width)
 
     @property
     def area(self) -> float:

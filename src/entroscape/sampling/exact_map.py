@@ -60,7 +60,7 @@ def _problem(study: StepSizeStudy, integrator: Integrator, time_step: float) -> 
         leapfrog_steps=study.leapfrog_steps,
         jitter=study.jitter,
         time_step=TimeStep(initial=time_step, acceptance=None),
-        friction=study.friction,
+        friction=None if integrator == "hmc" else study.friction,
         factor=1.0,
         deposit_width=1.0,
         schedule=DepositSchedule(kind="inverse_time"),

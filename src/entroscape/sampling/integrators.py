@@ -46,18 +46,27 @@ Evaluate = Callable[[Tensor], Evaluation]
 
 
 class Thermostat(NamedTuple):
-    """Langevin thermostat at kT = 1."""
+    """Langevin thermostat at kT = 1; without a friction its velocities are always fresh."""
 
-    friction: float
+    friction: float | None
     generator: Generator
 
     def noise(self, like: Tensor) -> Tensor:
         """Normal numbers of the shape and type of a tensor."""
         return torch.randn(like.shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
+    def refreshed(self, theta: Tensor, velocity: Tensor, time: Tensor, domain: Domain) -> Tensor:
+        """Velocities[W, P] of walkers at theta after this time[W, P] in the bath alone, which is solved exactly."""
+        fresh = domain.tangent(theta, self.noise(velocity))
+        if self.friction is None:
+            return fresh
+        decay = (-self.friction * time).exp()
+        return decay * velocity + (1 - decay**2).sqrt() * fresh
+
 
 def first_order(phase: Phase, step: Tensor, domain: Domain, evaluate: Evaluate, thermostat: Thermostat) -> Moved:
     """Kick, friction and noise, then drift: symplectic Euler, as published (arXiv:2503.13145). step[W, P]."""
+    assert thermostat.friction is not None, "the configuration sees to it"
     kicked = phase.velocity + step * domain.tangent(phase.theta, phase.at.force)
     noise = (2 * thermostat.friction * step).sqrt() * domain.tangent(phase.theta, thermostat.noise(kicked))
     velocity = kicked - step * thermostat.friction * phase.velocity + noise
@@ -77,8 +86,7 @@ def baoab(phase: Phase, step: Tensor, domain: Domain, evaluate: Evaluate, thermo
     half = step / 2
     kicked = phase.velocity + half * domain.tangent(phase.theta, phase.at.force)
     theta, velocity = domain.drift(phase.theta, kicked, half)
-    decay = (-thermostat.friction * step).exp()
-    thermal = decay * velocity + (1 - decay**2).sqrt() * domain.tangent(theta, thermostat.noise(velocity))
+    thermal = thermostat.refreshed(theta, velocity, step, domain)
     theta, drifted = domain.drift(theta, thermal, half)
     at = evaluate(theta)
     velocity = drifted + half * domain.tangent(theta, at.force)
@@ -96,20 +104,24 @@ def hmc(
     leapfrog_steps: int,
     jitter: float,
 ) -> Moved:
-    """A Hamiltonian trajectory from fresh velocities, kept or dropped by a Metropolis test. step[W, P].
+    """A Hamiltonian trajectory, kept or dropped by a Metropolis test. step[W, P].
 
-    Duane, Kennedy, Pendleton and Roweth, Phys. Lett. B 195, 216 (1987). It samples exp(-U) whatever the step. Each
-    walker's step is spread by +- `jitter`, so that no trajectory has a period of the motion for its length.
+    From fresh velocities (Duane, Kennedy, Pendleton and Roweth, Phys. Lett. B 195, 216, 1987), or with a friction from
+    those of the last trajectory, which turn round where it is dropped (Horowitz, Phys. Lett. B 268, 247, 1991): then
+    walkers keep their direction for many trajectories. It samples exp(-U) whatever the step. Each walker's step is
+    spread by +- `jitter`, so that no trajectory has a period of the motion for its length.
     """
     uniform = torch.rand(step.shape[0], 2, generator=thermostat.generator, dtype=step.dtype, device=step.device)
     step = step * (1 + jitter * (2 * uniform[:, :1] - 1))
-    start = velocity = domain.tangent(phase.theta, thermostat.noise(phase.velocity))
+    start = velocity = thermostat.refreshed(phase.theta, phase.velocity, leapfrog_steps * step, domain)
     theta, at = phase.theta, phase.at
+    kick = step / 2
     for _ in range(leapfrog_steps):
-        velocity = velocity + step / 2 * domain.tangent(theta, at.force)
+        velocity = velocity + kick * domain.tangent(theta, at.force)
         theta, velocity = domain.drift(theta, velocity, step)
         at = evaluate(theta)
-        velocity = velocity + step / 2 * domain.tangent(theta, at.force)
+        kick = step  # the half kicks of two steps are one
+    velocity = velocity + step / 2 * domain.tangent(theta, at.force)
     gained = at.energy - phase.at.energy + _kinetic(velocity) - _kinetic(start)
     probability = _metropolis(gained)
     keep = uniform[:, 1] < probability

@@ -227,9 +227,7 @@ def step(problem: Problem, state: State, workers: Workers) -> Info:
         _count_round_trips(problem, state)
     if stage == "explore" and problem.settings.time_step.acceptance is not None:
         _adapt(problem, state, state.acceptance - before)
-        _calm(problem, state, shorten=True)
-    if stage == "refine" and problem.settings.exploring is not None:
-        _calm(problem, state, shorten=False)  # what counts comes later, and has a Metropolis test
+        _calm(problem, state)
     if stage == "explore" and problem.settings.masses == "tensor":
         _adapt_masses(problem, state)
     _check(problem, state)  # before walkers change places, so that it names the right one and its step
@@ -276,7 +274,7 @@ def _round(problem: Problem, state: State, block: int | None, workers: Workers) 
     """Steps of one round: nothing here waits for the host, whatever the device."""
     settings = problem.settings
     evaluate = partial(_evaluate, problem, workers, state.felt)
-    advance = _integrator(problem, state, exploring=block is None)
+    advance = _integrator(problem, state)
     phase = Phase(state.theta, state.velocity, evaluate(state.theta))
     time_step = (state.time_step.unsqueeze(1) * state.scale).repeat_interleave(settings.walkers, dim=0)
     weights = _bin_energies(problem, state.felt) if block is not None else None
@@ -303,19 +301,18 @@ def _round(problem: Problem, state: State, block: int | None, workers: Workers) 
     state.force.lerp_(_tensor_means(problem, phase.at.force.square()), 1 / MEMORY)
 
 
-def _integrator(problem: Problem, state: State, *, exploring: bool) -> Callable[..., integrators.Moved]:
-    """(phase, time step, domain, evaluate) -> the configured step, of production or of the stages before it."""
+def _integrator(problem: Problem, state: State) -> Callable[..., integrators.Moved]:
+    """(phase, time step, domain, evaluate) -> the configured step."""
     settings = problem.settings
     thermostat = Thermostat(settings.friction, state.generators[0])
-    name = settings.exploring if exploring and settings.exploring else settings.integrator
-    if name == "hmc":
+    if settings.integrator == "hmc":
         return partial(
             integrators.hmc,
             thermostat=thermostat,
             leapfrog_steps=settings.leapfrog_steps,
             jitter=settings.jitter,
         )
-    function = integrators.baoab if name == "baoab" else integrators.first_order
+    function = integrators.baoab if settings.integrator == "baoab" else integrators.first_order
     return partial(function, thermostat=thermostat)
 
 
@@ -446,14 +443,13 @@ def _adapt_masses(problem: Problem, state: State) -> None:
     state.scale *= change.clamp(-ADAPTATION, ADAPTATION).exp().to(state.scale.dtype)
 
 
-def _calm(problem: Problem, state: State, *, shorten: bool) -> None:
-    """Give walkers that became hot thermal velocities, and maybe their window a shorter step: it has grown too far."""
+def _calm(problem: Problem, state: State) -> None:
+    """Give walkers that became hot thermal velocities, and their window a shorter step: it has grown too far."""
     # one parameter more or less does not matter for so coarse a test: on a shell P - 1 velocities are free
     hot = state.velocity.square().mean(1) > 1 + WARM * (2 / problem.parameters) ** 0.5
     fresh = _thermal(problem, state.theta, state.generators[0])
     state.velocity.copy_(torch.where(hot.unsqueeze(1), fresh, state.velocity))
-    if shorten:
-        state.time_step *= torch.where(_per_window(problem, hot).any(1), RETREAT, 1.0)
+    state.time_step *= torch.where(_per_window(problem, hot).any(1), RETREAT, 1.0)
 
 
 def _count_round_trips(problem: Problem, state: State) -> None:

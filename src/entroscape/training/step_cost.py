@@ -10,34 +10,36 @@ import torch
 from entroscape.config.courses import CourseSettings
 from entroscape.training.course import Network, Task, forward, updates
 
+ANY_BIAS = 1000.0  # where it is searched for: the time of a step does not depend on it
+
 
 class Cost(NamedTuple):
-    """Seconds per step and run of one optimizer in one round."""
+    """Seconds per step of one optimizer in one round."""
 
     optimizer: str
     round: int
     seconds_per_step: float
 
 
-def measure(courses: dict[str, CourseSettings], *, runs: int, steps: int, rounds: int, bias: float) -> list[Cost]:
+def measure(courses: dict[str, CourseSettings], *, steps: int, rounds: int) -> list[Cost]:
     """So many steps of each course in turns, for so many rounds, going on from each other; a first one is dropped."""
-    going = {name: _steps(settings, list(range(runs)), bias) for name, settings in courses.items()}
+    going = {name: _steps(settings) for name, settings in courses.items()}
     found = []
     for number in range(rounds + 1):
         for name, course in going.items():
             began = time.perf_counter()
             for _ in islice(course, steps):
                 pass
-            found.append(Cost(name, number - 1, (time.perf_counter() - began) / steps / runs))
+            found.append(Cost(name, number - 1, (time.perf_counter() - began) / steps))
     return [cost for cost in found if cost.round >= 0]
 
 
-def _steps(settings: CourseSettings, runs: list[int], bias: float) -> Iterator[None]:
-    """Steps without end."""
-    task, network = Task.of(settings, runs), Network.of(settings)
-    theta = network.starts(settings, runs)
-    update, _ = updates(settings, theta, bias, None)
-    alpha = torch.full((len(runs),), torch.nan)
+def _steps(settings: CourseSettings) -> Iterator[None]:
+    """Steps of one run, without end."""
+    task, network = Task.of(settings, [0]), Network.of(settings)
+    theta = network.starts(settings, [0])
+    update, _ = updates(settings, theta, ANY_BIAS, None)
+    alpha = torch.full((1,), torch.nan)
     while True:
         theta = update(theta, forward(network, task, theta), alpha)
         yield

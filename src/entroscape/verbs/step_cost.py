@@ -18,9 +18,8 @@ def run(settings: CostSettings, *, output: Path) -> None:
     """Write a row for each optimizer and round. No two measurements give equal numbers."""
     keep_freed()
     torch.set_num_threads(1)
-    bias = settings.wand.entropy.bias if settings.wand.entropy else None
     courses = {"adamw": settings.adamw, "wand": settings.wand}
-    costs = measure(courses, runs=1, steps=settings.steps, rounds=settings.rounds, bias=bias or 1000.0)
+    costs = measure(courses, steps=settings.steps, rounds=settings.rounds)
     table = pd.DataFrame(costs)
     write_table(table, output)
     for name, seconds in table.groupby("optimizer")["seconds_per_step"].median().items():
