@@ -121,10 +121,11 @@ def grid_of(bins_per_unit: int) -> Grid:
     return Grid.continuous(*axes, Y.kind)
 
 
-def tensors(data: TaskData, dtype: torch.dtype) -> Task:
+def tensors(data: TaskData, dtype: torch.dtype, device: torch.device | str = "cpu") -> Task:
     """Arrays of the task; numbers in the precision of the parameters, labels and tokens as they are."""
     arrays = (data.x_train, data.y_train, data.x_test, data.y_test)
-    return Task(*(torch.as_tensor(a, dtype=dtype if a.dtype.kind == "f" else torch.int64) for a in arrays), Y)
+    types = (dtype if array.dtype.kind == "f" else torch.int64 for array in arrays)
+    return Task(*(torch.as_tensor(a, dtype=kind, device=device) for a, kind in zip(arrays, types, strict=True)), Y)
 
 
 class Batched:
@@ -137,12 +138,13 @@ class Batched:
         options: MolecularDynamics,
         dtype: torch.dtype = torch.float32,
         threads: int = 1,
+        device: str = "cpu",
     ):
         self.subject = subject
-        network, task = subject.network, tensors(subject.data, dtype)
+        network, task = subject.network, tensors(subject.data, dtype, device)
         points = network.prepare(torch.cat([task.x_train, task.x_test]))
         observe = observer(network.logits, points, (task.y_train, task.y_test), Y)
-        domain = network.domain.to("cpu", dtype)
+        domain = network.domain.to(device, dtype)
         self.problem = molecular_dynamics.make_problem(observe, network.layout, domain, grid, options)
         starts = network.domain.project(network.initial(torch.Generator().manual_seed(1), 50))
         self.state = molecular_dynamics.init(self.problem, starts.numpy(), partial(generator, "benchmark"))
@@ -159,12 +161,12 @@ def plain_of(batched: Batched, walkers: int | None = None) -> PlainDynamics:
     """The plain loop from the state that a batched run begins with, for all or so many of its walkers."""
     problem, state = batched.problem, batched.state
     assert isinstance(problem.domain, Box), "the plain loop knows nothing else"
-    dtype = state.theta.dtype
+    dtype, device = state.theta.dtype, state.theta.device
     some = [
-        Walker(batched.subject.module().to(dtype), theta, velocity, problem.domain.half_width)
+        Walker(batched.subject.module().to(device, dtype), theta, velocity, problem.domain.half_width)
         for theta, velocity in zip(state.theta[:walkers], state.velocity[:walkers], strict=True)
     ]
-    return PlainDynamics(tensors(batched.subject.data, dtype), some, problem.grid, problem.settings)
+    return PlainDynamics(tensors(batched.subject.data, dtype, device), some, problem.grid, problem.settings)
 
 
 def without_network(batched: Batched) -> Batched:

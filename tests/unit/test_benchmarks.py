@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from benchmarks import wlmd_speed
+from benchmarks import wlmd_gpu, wlmd_speed
 from benchmarks.plain import plain
 from benchmarks.wlmc import Chain, network
 from entroscape.config.sampler import Confinement, TimeStep
@@ -64,3 +64,18 @@ def test_plain_dynamics_makes_the_same_trajectories(monkeypatch, subject, window
     assert plain.entropy.sum() > 100
     torch.testing.assert_close(batched.state.theta, theta, rtol=1e-7, atol=1e-9)
     torch.testing.assert_close(batched.state.entropy[0], plain.entropy, rtol=1e-7, atol=1e-9)
+
+
+def test_speed_on_a_device_counts_the_products_of_all_walkers():
+    subject = SUBJECTS["prompts"]()
+    took = wlmd_gpu.measure(subject, 2, "cpu", rounds=1, side=64)
+    assert min(took) > 0
+    batched = wlmd_speed.Batched(subject, wlmd_speed.grid_of(10), wlmd_speed.settings(2, (-2.0, 3.0)))
+    hidden = 2 * 25 * 16 * 6  # walkers, prompts, neurons, answers: forwards once, backwards twice, as all products
+    assert wlmd_gpu.operations(batched) > 2 * 3 * hidden
+
+
+def test_without_a_gpu_the_table_says_so():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert wlmd_gpu.table().row_count == 0 and "no GPU" in str(wlmd_gpu.table().caption)
