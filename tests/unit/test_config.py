@@ -67,6 +67,8 @@ def message_of(function, *arguments) -> str:
 def test_shipped_configuration_is_valid(scale):
     assert load_scale(scale, CONFIG).title == scale
     assert load_experiment("spiral", scale, CONFIG).model.reference_width == 6
+    for path in (CONFIG / "experiments").glob("*.yaml"):
+        assert load_experiment(path.stem, scale, CONFIG).title
     assert load_run(CONFIG).scale == "desktop"
 
 
@@ -515,6 +517,12 @@ def test_monte_carlo_knows_only_the_box(config):
     for key, value in (("box_rule", DELETE), ("box_factor", DELETE), ("shell", {"norm": 30.0})):
         change(path, "model", key, value=value)
     assert "left out with sampler.kind wlmc, whose moves know" in message_of(load_experiment, "spiral", "paper", config)
+
+
+def test_production_at_other_widths_holds_a_round(config):
+    change(config / "experiments/house_prices.yaml", "sampler", "other_widths", "steps", "production", value=10)
+    text = message_of(load_experiment, "house_prices", "paper", config)
+    assert "other_widths.steps.production = 10 is not allowed; it must be at least main.steps_per_round = 1000" in text
 
 
 def test_adamw_must_have_its_options(config):

@@ -50,6 +50,15 @@ def test_curve_is_the_median_of_all_runs_in_a_band_of_them(adamw):
     assert table["step"].min() == 10  # a logarithmic axis has no 0
 
 
+def test_a_run_that_has_blown_up_leaves_the_curve_of_the_others(adamw):
+    late = adamw.table["step"] >= 600
+    lost = adamw.table.assign(weight_norm=adamw.table["weight_norm"].mask(late & (adamw.table["run"] == 0)))
+    table = courses.curve_table(Course(adamw.settings, lost), "weight_norm", "b")
+    others = lost[(lost["step"] == 600) & (lost["run"] > 0)]["weight_norm"]
+    row = table[table["step"] == 600].to_dict("records")[0]
+    assert (row["median"], row["low"], row["high"]) == (others.median(), others.min(), others.max())
+
+
 def test_wand_figure_draws_its_table(wand, adamw):
     figure = courses.wand_figure(wand, adamw, IMPRINT)
     table = courses.wand_table(wand, adamw)
