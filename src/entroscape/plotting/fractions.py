@@ -227,4 +227,4 @@ def _accuracies(
         if place < len(columns):
             axes.set_xlabel("")
     panels[0].set_xlim(right=max(course.steps for course in courses))
-    panels[0].legend(loc="center left", bbox_to_anchor=(0, 0.6))
+    panels[0].legend(loc="best")
