@@ -1,15 +1,14 @@
 """Training on modular arithmetic at the published size: milliseconds per full-batch step, one run, one core."""
 
-import time
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import vector_to_parameters
 
 from benchmarks.plain_transformer import PlainTransformer
+from benchmarks.timing import best_in_turns
 from entroscape.config.courses import AdamW, Course, CourseSettings, Entropy, Heads, WanD
 from entroscape.config.sampler import Axis
 from entroscape.training.course import Network, Task, forward, updates
@@ -67,20 +66,14 @@ def plain(optimizer: AdamW | WanD) -> Callable[[], None]:
     return lambda: chosen.step(closure)
 
 
-def table(rounds: int = 12) -> Table:
+def table(rounds: int = 10) -> Table:
     columns = ("optimizer", "ms per step", "plain module, ms per step", "ratio")
     result, before = Table(*columns, title=__doc__), torch.get_num_threads()
     torch.set_num_threads(1)
     steps = {(kind.kind, way.__name__): way(kind) for kind in (ADAMW, WAND) for way in (batched, plain)}
-    found: dict[tuple[str, str], list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            began = time.perf_counter()
-            step()
-            found[name].append(1000 * (time.perf_counter() - began))
-    best = {name: float(np.min(times[2:])) for name, times in found.items()}
+    best = dict(zip(steps, best_in_turns(list(steps.values()), rounds), strict=True))
     for kind in ("adamw", "wand"):
-        ours, others = best[kind, "batched"], best[kind, "plain"]
+        ours, others = 1000 * best[kind, "batched"], 1000 * best[kind, "plain"]
         result.add_row(kind, f"{ours:.1f}", f"{others:.1f}", f"{others / ours:.1f}")
     torch.set_num_threads(before)
     return result

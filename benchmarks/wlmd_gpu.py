@@ -1,13 +1,12 @@
 """Wang-Landau molecular dynamics of the published transformer on a GPU: walker-steps per second of captured graphs."""
 
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.timing import best_in_turns, seconds
 from benchmarks.wlmd_speed import X_AXIS, Batched, Subject, grid_of, plain_of, prompts, settings
 
 WALKERS = (8, 32, 64, 128)
@@ -24,14 +23,12 @@ class Speed(NamedTuple):
 
 
 def measure(subject: Subject, walkers: int, device: str, *, rounds: int = 5, side: int = SIDE) -> Speed:
-    """The best of so many rounds of each, in turns; the first two, in which graphs are captured, are left out."""
+    """The best of so many rounds of each, in turns."""
     options = settings(walkers, (X_AXIS.min, X_AXIS.max), STEPS_PER_ROUND)
     batched = Batched(subject, grid_of(20), options, device=device)
     plain = plain_of(batched, walkers=1)
     noise = torch.randn(1, batched.problem.parameters, device=device)
-    runs: tuple[Callable[[], object], ...] = (lambda: batched.run(1), lambda: plain.step(noise))
-    took = [[_seconds(run, device) for run in runs] for _ in range(rounds + 2)][2:]
-    best = [min(times) for times in zip(*took, strict=True)]
+    best = best_in_turns([lambda: batched.run(1), lambda: plain.step(noise)], rounds, device)
     steps = batched.problem.moves_per_step
     return Speed(best[0] / steps, best[1], operations(batched) / walkers / product_speed(device, side))
 
@@ -51,17 +48,7 @@ def operations(batched: Batched) -> int:
 def product_speed(device: str, side: int = SIDE) -> float:
     """Operations per second of a product of two large matrices in the same precision."""
     left, right = torch.randn(2, side, side, device=device)
-    return 2 * side**3 / min(_seconds(lambda: left @ right, device) for _ in range(10))
-
-
-def _seconds(run: Callable[[], object], device: str) -> float:
-    """Time until the device has done it."""
-    synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None
-    synchronise()
-    began = time.perf_counter()
-    run()
-    synchronise()
-    return time.perf_counter() - began
+    return 2 * side**3 / min(seconds(lambda: left @ right, device) for _ in range(10))
 
 
 def table() -> Table:
