@@ -4,13 +4,15 @@ SCALE  ?= desktop
 STUDY  ?= all
 CORES  ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 PYTHON ?= python3
+RUNS   ?= 400
+SEED   ?= $(shell date +%s)
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help environment reproduce test lint format schema bench clean
+.PHONY: help environment reproduce test statistics lint format schema bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +33,9 @@ reproduce: $(STAMP) ## compute every figure of STUDY at SCALE
 
 test: $(STAMP) ## run all tests
 	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
+
+statistics: $(STAMP) ## ask of more runs, from new seeds, whether intervals hold the truth as often as they claim
+	$(BIN)/python -m pytest tests/statistics --numprocesses $(CORES) --runs $(RUNS) --seed $(SEED)
 
 lint: $(STAMP) ## check style, types, workflow
 	$(BIN)/ruff check .

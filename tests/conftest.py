@@ -4,10 +4,16 @@ from pathlib import Path
 
 import pytest
 
-TIERS = {"unit", "exact", "workflow", "cluster"}
+TIERS = {"unit", "exact", "statistics", "mutation", "workflow", "cluster"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for tier in TIERS.intersection(Path(item.path).relative_to(Path(__file__).parent).parts):
             item.add_marker(tier)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("statistics")
+    group.addoption("--runs", type=int, default=100, help="runs of each problem of the statistics tier")
+    group.addoption("--seed", type=int, default=0, help="their seed")

@@ -5,7 +5,6 @@ import pytest
 import torch
 import xarray as xr
 from dynamics_runs import (
-    Target,
     assert_within_errors,
     dynamics_settings,
     fixed,
@@ -13,8 +12,8 @@ from dynamics_runs import (
     sample,
     trajectories,
 )
+from known_targets import balls, surface_entropy, uneven
 from scipy.special import logsumexp
-from torch import Tensor
 from whole_runs import exchange_settings
 
 from entroscape import random
@@ -22,7 +21,6 @@ from entroscape.config.data import SpiralData
 from entroscape.config.sampler import Axis, Observables, SmoothedAccuracy
 from entroscape.config.settings import NetworkSettings, SampleSettings
 from entroscape.data.registry import make_data
-from entroscape.domains import Box
 from entroscape.grid import Grid
 from entroscape.landscape import jackknife
 from entroscape.landscape.merge import merge
@@ -34,27 +32,6 @@ from entroscape.training.problem import Problem
 from entroscape.training.seeds import descend
 
 pytestmark = pytest.mark.exact
-
-
-BLOCKS = 6, 4  # dimensions of u and v
-BLOCK_AXIS = Axis(min=-2.0, max=0.0, bin_width=0.2)
-
-
-def squared_lengths(theta: Tensor) -> tuple[Tensor, Tensor]:
-    """ln |u|^2 and ln |v|^2. Below 0 both balls lie within the box, and S = 3 x + 2 y."""
-    u, v = theta.split(BLOCKS, dim=1)
-    return u.square().sum(1).log(), v.square().sum(1).log()
-
-
-def balls() -> Target:
-    draw, parts = np.random.default_rng(3), []
-    for dimensions in BLOCKS:
-        direction = draw.normal(size=(2000, dimensions))
-        length = np.exp(draw.uniform(-2, 0, (2000, 1)) / 2)
-        parts.append(direction * length / np.linalg.norm(direction, axis=1, keepdims=True))
-    grid = Grid.continuous(BLOCK_AXIS, BLOCK_AXIS, "ln_test_loss")
-    box = Box(torch.ones(sum(BLOCKS), dtype=torch.float64))
-    return Target(squared_lengths, box, grid, np.concatenate(parts, axis=1))
 
 
 BALL_RUNS = {
@@ -85,27 +62,6 @@ def test_two_balls_have_the_slopes_of_their_dimensions(run):
         assert (landscape["exchange_rate"] > 0.2).all() and landscape["round_trips"].sum() > 500
 
 
-# Three parameters in a box, and coordinates that are sums of nothing: a sign lost anywhere moves volume between bins.
-HALF_WIDTHS = np.array([1.2, 1.0, 0.9])
-SURFACE_GRID = Grid.continuous(
-    Axis(min=-0.4, max=1.0, bin_width=0.2), Axis(min=-0.8, max=0.8, bin_width=0.2), "ln_test_loss"
-)
-
-
-def surface(a, b, c, functions):
-    x = 0.7 * a + 0.25 * a * a + 0.5 * b * c + 0.3 * functions.sin(2 * b)
-    y = 0.8 * b - 0.3 * c * c + 0.4 * a * c + 0.5 * functions.exp(0.6 * c) - 0.5
-    return x, y
-
-
-def surface_entropy(points: int, shift: float = 0.5) -> np.ndarray:
-    """ln of the share of the box in each bin; points of an additive recurrence (Roberts 2018), as in `quadrature`."""
-    number, steps = np.arange(points), 1.2207440846057596 ** -np.arange(1, 4)
-    places = [w * (2 * ((shift + step * number) % 1) - 1) for step, w in zip(steps, HALF_WIDTHS, strict=True)]
-    counts = np.histogram2d(*surface(*places, np), bins=[SURFACE_GRID.x_edges, SURFACE_GRID.y_edges])[0]
-    return np.log(counts / points)
-
-
 @pytest.fixture(scope="module")
 def exact() -> np.ndarray:
     return surface_entropy(2**22)
@@ -132,10 +88,8 @@ SURFACE_RUNS = {
 @pytest.mark.parametrize("run", SURFACE_RUNS)
 def test_an_uneven_target_within_errors(exact, run):
     usual = dict(windows=[(-0.4, 1.0)], walkers=256, factor=5e-4, explore=400, refine=600, production=2500)
-    starts = np.random.default_rng(0).uniform(-HALF_WIDTHS, HALF_WIDTHS, (2000, 3))
-    target = Target(lambda t: surface(*t.unbind(1), torch), Box(torch.as_tensor(HALF_WIDTHS)), SURFACE_GRID, starts)
     settings = dynamics_settings(confinement=dict(x=30.0, y=30.0), **usual | SURFACE_RUNS[run])
-    landscape = landscape_of(target, settings, "surface", run)
+    landscape = landscape_of(uneven(), settings, "surface", run)
     assert_within_errors(landscape, exact)
     if "masses" in run:
         print(f"masses {landscape['mass'].values.round(2)}")

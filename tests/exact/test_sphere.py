@@ -7,31 +7,18 @@ whole, are distributed as Dirichlet(d_i / 2); a single one as Beta.
 import numpy as np
 import pytest
 import torch
-from dynamics_runs import Target, assert_within_errors, dynamics_settings, fixed, landscape_of, trajectories
+from dynamics_runs import assert_within_errors, dynamics_settings, fixed, landscape_of, trajectories
+from known_targets import BLOCKS, RADIUS, SPHERE_AXIS, shares, shell, sphere, sphere_entropy
 from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import ive, logsumexp
+from scipy.special import ive
 from torch import Tensor
 from whole_runs import deviations
 
-from entroscape.config.sampler import Axis
 from entroscape.domains import Shell
-from entroscape.grid import Grid
 from entroscape.sampling.integrators import Evaluation, Phase, Thermostat, baoab, first_order, hmc
 
 pytestmark = pytest.mark.exact
-
-BLOCKS = 6, 4, 10  # dimensions of u, v and the rest
-RADIUS = 2.0
-
-
-def shell(motion="geodesic", radius=RADIUS) -> Shell:
-    return Shell(torch.tensor(radius, dtype=torch.float64), motion)
-
-
-def shares(theta: Tensor) -> list[Tensor]:
-    """Share of each block in the squared length, [W] each."""
-    return [block.square().sum(1) / RADIUS**2 for block in theta.split(BLOCKS, dim=1)]
 
 
 class Field:
@@ -124,31 +111,8 @@ def test_temperature_along_the_shell_is_that_of_the_bath_only_on_geodesics(motio
         assert temperature(middle, strength, parameters) == pytest.approx(expected, rel=0.07)
 
 
-AXIS = Axis(min=-2.2, max=-1.0, bin_width=0.2)
-GRID = Grid.continuous(AXIS, AXIS, "ln_test_loss")
-FINE = 20  # points along a bin, for its mean
-
-
-def exact_entropy() -> np.ndarray:
-    """ln of the volume of each bin in x = ln of the share of u, y = ln of that of v, up to a constant."""
-    fine = (np.arange(GRID.columns * FINE) + 0.5) * AXIS.bin_width / FINE + AXIS.min
-    x, y = np.meshgrid(fine, fine, indexing="ij")
-    u, v, rest = (size / 2 for size in BLOCKS)
-    entropy = u * x + v * y + (rest - 1) * np.log(1 - np.exp(x) - np.exp(y))
-    return logsumexp(entropy.reshape(GRID.columns, FINE, GRID.rows, FINE), axis=(1, 3))
-
-
-def target(motion: str) -> Target:
-    """Coordinates that are logarithms of shares, and starts in all bins."""
-    draw, parts = np.random.default_rng(3), []
-    u, v = np.exp(draw.uniform(AXIS.min, AXIS.max, (2, 2000, 1)))
-    for share, size in zip((u, v, 1 - u - v), BLOCKS, strict=True):
-        direction = draw.normal(size=(2000, size))
-        parts.append(RADIUS * np.sqrt(share) * direction / np.linalg.norm(direction, axis=1, keepdims=True))
-    return Target(lambda t: tuple(s.log() for s in shares(t)[:2]), shell(motion), GRID, np.concatenate(parts, axis=1))
-
-
-USUAL = dict(windows=[(AXIS.min, AXIS.max)], walkers=256, factor=5e-4, explore=300, refine=500, production=2000)
+WINDOWS = [(SPHERE_AXIS.min, SPHERE_AXIS.max)]
+USUAL = dict(windows=WINDOWS, walkers=256, factor=5e-4, explore=300, refine=500, production=2000)
 RUNS = {
     "baoab": dict(time_step=fixed(0.06)),
     "hmc": dict(USUAL, explore=100, refine=150, production=450, **trajectories(4, 0.15)),
@@ -157,15 +121,15 @@ RUNS = {
 
 @pytest.mark.parametrize("run", RUNS)
 def test_the_sampler_finds_the_entropy_of_two_blocks_on_a_sphere(run):
-    landscape = landscape_of(target("geodesic"), dynamics_settings(**USUAL | RUNS[run]), "sphere", run)
-    assert_within_errors(landscape, exact_entropy())
+    landscape = landscape_of(sphere("geodesic"), dynamics_settings(**USUAL | RUNS[run]), "sphere", run)
+    assert_within_errors(landscape, sphere_entropy())
 
 
 def test_the_sampler_finds_a_flatter_entropy_with_the_published_motion():
     """As in a colder bath, which would give kT S, and distorted besides; the errors of bins know nothing of that."""
     changes = dict(time_step=fixed(0.03), integrator="first_order", friction=1.0)
-    landscape = landscape_of(target("rescaling"), dynamics_settings(**USUAL | changes), "sphere", "published")
-    exact = exact_entropy()
+    landscape = landscape_of(sphere("rescaling"), dynamics_settings(**USUAL | changes), "sphere", "published")
+    exact = sphere_entropy()
     difference, error = deviations(landscape, exact)
     slope = stats.linregress(exact.ravel(), landscape["entropy"].to_numpy().ravel()).slope
     expected = published_temperature(1.0, sum(BLOCKS), RADIUS)

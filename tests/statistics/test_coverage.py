@@ -1,0 +1,18 @@
+"""Do 90 % intervals hold the truth in 90 % of many runs? `make statistics` asks with other seeds, and more of them."""
+
+import intervals
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.statistics
+
+LOWEST, HIGHEST = 0.85, 0.95
+
+
+@pytest.mark.parametrize("name", intervals.PROBLEMS)
+def test_intervals_hold_the_truth_as_often_as_they_claim(name, runs, seed, found_coverage):
+    table = intervals.table(name, runs, seed)
+    found_coverage.append(table)
+    with pd.option_context("display.width", 120):
+        print(table.to_string(index=False))
+    assert table["coverage"].between(LOWEST, HIGHEST).all()
