@@ -181,7 +181,8 @@ def averages(widths=(4,), error=0.01, reached=-3.0, convergence="", **changes) -
 def test_claims_are_about_the_judged_metric_of_the_plain_variants():
     (row,) = claims.judge(claims_settings(), averages()).to_dict("records")
     assert (row["verdict"], row["value"], row["remark"]) == ("supported", 0.1, "")
-    assert row["case"] == "width 4, box SGD" and row["where from"] == "x; advantage of width-4"
+    assert row["case"] == "width 4, box SGD" and row["where from"] == "advantage of width-4"
+    assert (row["figure"], row["rule"], row["data"]) == ("x", "x", "landscapes/task/width-4.nc")
 
 
 def test_a_map_that_ends_too_early_leaves_a_claim_undecided_and_says_so():
@@ -263,7 +264,7 @@ def test_smaller_than_another_experiment():
         (row,) = claims.judge(settings, order).to_dict("records")
         assert row["verdict"] == "supported" and row["value"] == pytest.approx(0.3)
         assert row["case"] == "other minus task, width 4, free Adam against box SGD"
-        assert row["where from"] == "x; advantage of other width-8, task width-4"
+        assert row["where from"] == "advantage of other width-8, task width-4"
         assert row["remark"] == "not converged: other width-8"
     (row,) = claims.judge(settings, averages()).to_dict("records")
     assert row["verdict"] == "undecided" and "other is not there" in row["remark"]

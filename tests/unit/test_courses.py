@@ -138,7 +138,9 @@ def test_verdict_on_a_delay_and_what_it_says_of_unfinished_runs():
     found = judged(pd.concat(tables))
     assert found["value"] == 35 and found["lower"] == pytest.approx(35 - 5 * stats.t.ppf(0.975, 1))
     assert found["verdict"] == "undecided" and found["remark"] == "add 35 ± 5; wand 0 ± 0"
-    assert found["where from"] == "GR-3; delay (steps) of add, wand"
+    assert found["where from"] == "delay (steps) of add, wand"
+    assert (found["figure"], found["rule"]) == ("GR-3", "gr3")
+    assert found["data"] == "courses/add.parquet courses/wand.parquet"
     never = [(GROKS[0], [0.1] * 7)] * 2
     tables = [courses.milestones(course(*never)), tables[1]]
     found = judged(pd.concat(tables), note="a note")

@@ -13,10 +13,10 @@ from entroscape.files import write_dataset, write_table
 from entroscape.verbs import index
 
 REPORT = Path(__file__).parents[2] / "workflow" / "report"
-CLAIMS = """id,case,statement,verdict,value,lower,upper,confidence
-EA-C1,"width 6, free",equilibrium is better < SGD,supported,0.054,0.04,0.065,0.95
-EA-C5,slope,narrower is better,undecided,,,,0.95
-EA-C6,width 6,more volume,contradicted,-1.25,-2,-0.5,0.95
+CLAIMS = """id,case,statement,verdict,value,lower,upper,confidence,figure,data
+EA-C1,"width 6, free",equilibrium is better < SGD,supported,0.054,0.04,0.065,0.95,EA-1,landscapes/width-6.nc
+EA-C5,slope,narrower is better,undecided,,,,0.95,EA-5,landscapes/width-6.nc landscapes/none.nc
+EA-C6,width 6,more volume,contradicted,-1.25,-2,-0.5,0.95,EA-1,
 """
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -109,6 +109,14 @@ def test_verdicts_keep_their_words_and_get_their_colours(results):
     styles = (results / "index.html").read_text()
     assert all(f".{verdict} {{ background" in styles for verdict in expected)
     assert "equilibrium is better < SGD" in page.texts and "−1.25" in page.texts
+
+
+def test_claims_lead_to_their_figure_and_to_the_data_behind_them(results):
+    page = make(results)
+    assert page.links.count("#EA-1") == 3  # contents, and two claims
+    assert "#EA-5" not in page.links and "EA-5" in page.texts  # a figure that the run does not have
+    assert page.links.count("landscapes/width-6.nc") == 3  # provenance, and two claims
+    assert any("landscapes/none.nc" in text for text in page.texts)
 
 
 def test_courses_of_a_figure_say_where_they_come_from(results):

@@ -1,6 +1,6 @@
 """Verdicts on published claims from values with intervals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,9 @@ COLUMNS = [
     "confidence",
     "scale",
     "where from",
+    "figure",
+    "rule",
+    "data",
     "remark",
 ]
 BASELINE_NAMES = {
@@ -129,9 +132,15 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
             "upper": found.upper,
             "confidence": confidence,
             "scale": settings.scale,
-            "where from": f"{claim.figure}; {claim.quantity} of {', '.join(sorted(_names(found.known, claim)))}",
+            "where from": f"{claim.quantity} of {', '.join(sorted(_names(found.known, claim)))}",
+            **evidence(claim.figure, (f"landscapes/{row.experiment}/{row.variant}.nc" for row in rows.itertuples())),
             "remark": remark(rows, len(found.known), claim, settings),
         }
+
+
+def evidence(figure: str, files: Iterable[str]) -> dict[str, str]:
+    """Where a reader can look: figure, the rule that makes it, and the files behind the value, in results/{scale}."""
+    return {"figure": figure, "rule": figure.replace("-", "").lower(), "data": " ".join(sorted(set(files)))}
 
 
 def _of_baselines(claim: Claim, baseline: str) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from entroscape.analysis.claims import COLUMNS
+from entroscape.analysis.claims import COLUMNS, evidence
 from entroscape.analysis.courses import UNITS
 from entroscape.config.schema import CourseClaim
 from entroscape.config.settings import ClaimsSettings
@@ -61,7 +61,8 @@ def _judged(claim: CourseClaim, scale: str, table: pd.DataFrame) -> dict:
         "upper": upper,
         "confidence": claim.confidence,
         "scale": scale,
-        "where from": f"{claim.figure}; {claim.quantity} ({UNITS[claim.quantity]}) of {', '.join(claim.contrast)}",
+        "where from": f"{claim.quantity} ({UNITS[claim.quantity]}) of {', '.join(claim.contrast)}",
+        **evidence(claim.figure, (f"courses/{name}.parquet" for name in claim.contrast)),
         "remark": "; ".join(part for part in parts if part),
     }
 

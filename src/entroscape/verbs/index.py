@@ -72,7 +72,7 @@ def run(
         scale=scale,
         watermark=watermark,
         figures=[_entry(figure, output.parent, scale) for figure in figures],
-        **_claims(claims),
+        **_claims(claims, output.parent, {figure.id for figure in figures}),
         claims_link=_link(claims, output.parent),
     )
     write_text(page, output)
@@ -130,8 +130,8 @@ def _readable(name: str, value: Any) -> str:
     return ", ".join(map(str, value))
 
 
-def _claims(path: Path) -> dict[str, Any]:
-    """Head and cells of the table of verdicts."""
+def _claims(path: Path, folder: Path, figures: set[str]) -> dict[str, Any]:
+    """Head and cells of the table of verdicts; figures on the page and files in its folder become links."""
     try:
         table = pd.read_csv(path)
         unknown = sorted(set(table["verdict"]) - set(VERDICTS))
@@ -141,13 +141,20 @@ def _claims(path: Path) -> dict[str, Any]:
         raise FileError(f"{path} is not a table of verdicts: delete it and run the rule that makes it again") from error
     if unknown:
         raise FileError(f"{path} holds the verdict {unknown[0]!r}; known are {', '.join(VERDICTS)}: make it again")
-    cells = [[_cell(name, value) for name, value in row.items()] for row in table.to_dict("records")]
+    cells = [
+        [_cell(str(name), value, folder, figures) for name, value in row.items()] for row in table.to_dict("records")
+    ]
     return {"columns": list(table.columns), "claims": cells}
 
 
-def _cell(name: object, value: Any) -> dict[str, str]:
+def _cell(name: str, value: Any, folder: Path, figures: set[str]) -> dict[str, Any]:
     if name == "verdict":
         return {"kind": "verdict", "text": value, "colour": value}
+    if name == "figure" and value in figures:
+        return {"kind": "links", "links": [(value, f"#{value}")]}
+    if name == "data" and isinstance(value, str):
+        files = [(one, folder / one) for one in value.split()]
+        return {"kind": "links", "links": [(one, _link(path, folder) if path.is_file() else "") for one, path in files]}
     if isinstance(value, float):
         return {"kind": "number", "text": "–" if pd.isna(value) else f"{value:.3g}".replace("-", "−")}
     return {"kind": "text", "text": str(value)}
