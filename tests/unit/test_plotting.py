@@ -78,7 +78,7 @@ def test_map_has_exact_edges_and_blank_unvisited_bins(sampled):
 
 
 def test_bins_without_an_error_are_hatched_and_explained(sampled, curves):
-    bins = landscape.unresolved(sampled)
+    bins = numbers.unknown(sampled)
     assert 0 < bins.sum() < sampled["visited"].sum()
     axes = style.new_figure(80, 60).subplots()
     landscape.draw_map(axes, sampled)
@@ -89,12 +89,12 @@ def test_bins_without_an_error_are_hatched_and_explained(sampled, curves):
     assert middles == {(round(inputs.X[i], 6), round(inputs.Y[j], 6)) for i, j in zip(columns, rows, strict=True)}
     legends = [axes.get_legend() for axes in task_figure(sampled, curves).axes]
     texts = [text.get_text() for legend in legends if legend for text in legend.get_texts()]
-    assert landscape.NO_ERROR_LABEL in texts
+    assert landscape.UNKNOWN_LABEL in texts
 
 
 def test_nothing_is_hatched_when_every_bin_has_an_error(sampled, curves):
     resolved = sampled.assign(entropy_err=sampled["entropy_err"].fillna(0.1))
-    assert not artists(task_figure(resolved, curves), "unresolved")
+    assert not artists(task_figure(resolved, curves), "unknown")
 
 
 def test_conditional_map_is_a_normalised_distribution(sampled):

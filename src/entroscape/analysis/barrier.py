@@ -1,6 +1,6 @@
 """Barriers, valleys and jumps of a landscape: whether anything stands between memorising and generalising.
 
-All is read off bins whose S is known to `LARGEST_ERROR`, which several independent units visited. A bin that is missing
+All is read off bins whose S is known to `KNOWN_TO`, which several independent units visited. A bin that is missing
 between others may hide a barrier, so a column counts only as far as its bins hang together with the one of largest S.
 S differs by a drop D = S(i) - S(m) between two bins of a column. From drops and their correlated errors follow
 
@@ -32,11 +32,11 @@ from entroscape.analysis.largest import NOTHING, Bounds, band, bounds, deviation
 from entroscape.config.schema import Analysis
 from entroscape.grid import Grid
 from entroscape.landscape import curves
+from entroscape.landscape.convergence import KNOWN_TO
 from entroscape.landscape.metric import ACCURACY, Metric, maps
 
 APART = 0.2  # accuracy between two maxima that would be two phases
 STEP = 0.1  # in ln L, half the distance over which an equilibrium curve may jump
-LARGEST_ERROR = 1.0  # of S against the best bin of its column; a bin known worse counts as not known
 FEWEST_UNITS = 4  # fewer give no idea of how noise is correlated
 
 
@@ -94,7 +94,7 @@ class Surface:
         else:
             best = int(np.where(known, self.entropy[column], -np.inf).argmax())
             noise = self.noise[:, column]
-            known = known & (errors(noise - noise[:, [best]]) <= LARGEST_ERROR)
+            known = known & (errors(noise - noise[:, [best]]) <= KNOWN_TO)
             closed = np.nonzero(~known)[0]
             first = max(closed[closed < best], default=-1) + 1
             last = min(closed[closed > best], default=len(known)) - 1

@@ -23,6 +23,8 @@ LARGEST_MISMATCH = 2.0  # rms difference of two windows in their overlap, in uni
 FEWEST_ROUND_TRIPS = 1  # between the ends of the range, in each replica
 LARGEST_ERROR = 0.5  # median error of S: volumes known to a factor 1.6
 
+KNOWN_TO = 1.0  # error of S beyond which a bin counts as not known: on maps, where it is hatched, and to barriers
+
 
 def deviation(landscape: xr.Dataset) -> pd.DataFrame:
     """Root mean square of S(part of the production) - S(all of it): columns window, share, rms, expected, bins.
@@ -67,6 +69,15 @@ def agreement(landscape: xr.Dataset) -> pd.DataFrame:
         }
         frames.append(pd.DataFrame(frame))
     return pd.concat(frames, ignore_index=True)
+
+
+def unknown(landscape: xr.Dataset) -> np.ndarray:
+    """Bins that were visited but whose S is not known to `KNOWN_TO`, bool[columns, rows].
+
+    Their error is larger, or there is none: fewer than two independent units came by.
+    """
+    error = landscape["entropy_err"].to_numpy()
+    return np.asarray(landscape["visited"].to_numpy() & ~(error <= KNOWN_TO))
 
 
 def walkers(landscape: xr.Dataset) -> int:
@@ -248,12 +259,15 @@ def _checks(found: dict[str, float]) -> list[tuple]:
 
 
 def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
-    """Numbers that the verdict rests on, and two that it does not; nan where a landscape does not have them.
+    """Numbers that the verdict rests on, and some that it does not; nan where a landscape does not have them.
 
     within_2_sigma, within_2_sigma_expected: share of bins in which replicas agree, and Student's t for it; drift: rms
     of S(half of the production) - S(all) over what the errors allow; mismatch: largest of the overlaps, likewise;
-    round_trips: fewest of a replica; error: median error of
-    S; spread: median standard deviation of S between single ladders; flatness: smallest of a window.
+    round_trips: fewest of a replica; error: median error of S.
+    round_trips_of_a_walker: mean; r_hat: largest of a window (`entroscape.landscape.mixing`); independent_visits: of a
+    bin, median, 1 / error^2, since n of them know ln n to 1 / sqrt(n); unknown: share of visited bins that count as
+    not known; spread: median standard deviation of S between single ladders; flatness: smallest of a window;
+    temperature: kinetic temperature of the tensor in which a time step that is too long takes it farthest from 1.
     """
     z = agreement(landscape)["z"].to_numpy()
     moved = deviation(landscape)
@@ -270,9 +284,31 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
         "mismatch": float((table["rms_in_errors"] / table["expected"].fillna(1.0)).max()),
         "round_trips": float(trips.min()),
         "error": median,
+        "round_trips_of_a_walker": float(landscape["round_trips"].mean()),
+        "r_hat": float(landscape["r_hat"].max()) if "r_hat" in landscape else np.nan,
+        "independent_visits": median**-2,
+        "unknown": float(unknown(landscape).sum() / landscape["visited"].to_numpy().sum()),
         "spread": median * float(np.sqrt(landscape.sizes["unit"])),
         "flatness": float(landscape["flatness"].min()) if "flatness" in landscape else np.nan,
+        "temperature": _temperature(landscape),
     }
+
+
+def _temperature(landscape: xr.Dataset) -> float:
+    """Mean kinetic temperature over replicas, in the tensor and window where it is farthest from 1; nan if unknown."""
+    if "kinetic_temperature" not in landscape:
+        return np.nan
+    means = landscape["kinetic_temperature"].mean("replica").to_numpy().ravel()
+    return float(means[np.abs(means - 1).argmax()])
+
+
+def attributes(landscape: xr.Dataset) -> dict[str, float | str]:
+    """The verdict and the numbers behind it, as a landscape file carries them; nothing where it is not judged."""
+    verdict = judge(landscape)
+    if not verdict.judged:
+        return {}
+    numbers = {f"convergence_{name}": value for name, value in diagnostics(landscape).items()}
+    return {"converged": "yes" if verdict.passes else "no", "convergence": verdict.sentence} | numbers
 
 
 def overview(landscapes: Sequence[xr.Dataset]) -> pd.DataFrame:
@@ -337,6 +373,11 @@ def summary(landscape: xr.Dataset) -> dict[str, float | str]:
         if landscape["exchange_rate"].size
         else np.nan,
         "round trips, fewest of a replica": int(trips.min()),
+        "round trips of a walker, mean": found["round_trips_of_a_walker"],
+        "R̂ of S between walkers, largest of a window": found["r_hat"],
+        "independent visits of a bin, median": found["independent_visits"],
+        "share of bins whose S is not known to 1": found["unknown"],
         "flatness, lowest of a window": found["flatness"],
+        "kinetic temperature farthest from 1, of a tensor": found["temperature"],
         "converged": "yes" if judge(landscape).passes else "no",
     }

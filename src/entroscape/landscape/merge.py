@@ -8,6 +8,7 @@ import xarray as xr
 from entroscape.errors import SamplingError
 from entroscape.grid import dimensions
 from entroscape.landscape import jackknife
+from entroscape.landscape.mixing import r_hat
 from entroscape.landscape.reweight import combine
 
 # What each window of a run reports, as far as its procedure has it; the landscape keeps it per replica.
@@ -107,6 +108,7 @@ def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
     for name in REPORTS:
         if name in replicas[0]:
             merged[name] = xr.concat([replica[name] for replica in replicas], dim="replica")
+    merged["r_hat"] = (("replica", "window"), r_hat(visits, weights))
     if "accuracy_sum" in replicas[0]:
         merged = merged.merge(_accuracy(replicas, visits))
     merged = merged.merge(_overlaps(visits, weights))

@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
 
 from entroscape.grid import dimensions
+from entroscape.landscape.convergence import unknown
 from entroscape.landscape.curves import column_entropy
 from entroscape.landscape.metric import ACCURACY, Metric
 from entroscape.plotting import labels
@@ -21,7 +22,7 @@ from entroscape.plotting.labels import LOSS_LABEL, metric_axis
 from entroscape.plotting.style import BASELINES, COLOURS, LABELS, MARKERS, OPEN
 
 COLOURMAP = "mako"  # of seaborn: perceptually uniform, readable without colour
-NO_ERROR_LABEL = "no error estimate\n(< 2 independent units)"
+UNKNOWN_LABEL = "S not known to ±1"
 
 
 def bin_edges(centres: np.ndarray) -> np.ndarray:
@@ -44,11 +45,6 @@ def shown(landscape: xr.Dataset, conditional: bool = False) -> np.ma.MaskedArray
     return np.ma.masked_invalid(entropy)
 
 
-def unresolved(landscape: xr.Dataset) -> np.ndarray:
-    """Bins that were visited but have no error, bool[columns, rows]: fewer than two independent units came by."""
-    return np.asarray(landscape["visited"].to_numpy() & ~np.isfinite(landscape["entropy_err"].to_numpy()))
-
-
 def map_table(landscape: xr.Dataset, conditional: bool = False) -> pd.DataFrame:
     """The map as a table of its visited bins: x (ln L), y (test metric), entropy, entropy_err as `shown`.
 
@@ -69,7 +65,7 @@ def map_table(landscape: xr.Dataset, conditional: bool = False) -> pd.DataFrame:
 def draw_map(
     axes: Axes, landscape: xr.Dataset, *, conditional: bool = False, floor: float | None = None, contours: float = 0.0
 ) -> QuadMesh:
-    """Draw the map with its exact bin edges; bins nobody visited stay blank, those without an error are hatched.
+    """Draw the map with its exact bin edges; bins nobody visited stay blank, those hardly known are hatched.
 
     Colours run from `floor` (default: the lowest value that is shown) to the largest value; bins below take the
     darkest colour. Contour lines are drawn every `contours` units of S, none for 0.
@@ -82,7 +78,7 @@ def draw_map(
         levels = np.arange(0, lowest - contours, -contours)[::-1]
         middles = [landscape[name].to_numpy() for name in dimensions(landscape)]
         axes.contour(*middles, values.T, levels, colors="white", linewidths=0.3, linestyles="solid", alpha=0.7)
-    _hatch(axes, unresolved(landscape), x, y)
+    _hatch(axes, unknown(landscape), x, y)
     visited = landscape["visited"].to_numpy()
     known, rows = (np.nonzero(visited.any(axis=axis))[0] for axis in (1, 0))
     axes.set(xlabel=LOSS_LABEL, xlim=(_left_end(landscape, x), x[known[-1] + 1]))
@@ -99,13 +95,13 @@ def _hatch(axes: Axes, bins: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     ]
     if corners:
         hatched = PolyCollection(corners, facecolor="none", edgecolor="#f2f2f2", linewidth=0.0, hatch="//////")
-        hatched.set(gid="unresolved", zorder=1.5)
+        hatched.set(gid="unknown", zorder=1.5)
         axes.add_collection(hatched)
 
 
-def no_error_handle() -> Patch:
+def unknown_handle() -> Patch:
     """Legend entry of the hatched bins."""
-    return Patch(facecolor="#303050", edgecolor="#f2f2f2", hatch="//////", linewidth=0.3, label=NO_ERROR_LABEL)
+    return Patch(facecolor="#303050", edgecolor="#f2f2f2", hatch="//////", linewidth=0.3, label=UNKNOWN_LABEL)
 
 
 def lowest_reached(landscape: xr.Dataset) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from entroscape.landscape.convergence import unknown
 from entroscape.landscape.metric import Metric
 from entroscape.plotting.imprint import Imprint
 from entroscape.plotting.labels import LABELS, LOSS_LABEL, metric_axis
@@ -18,8 +19,7 @@ from entroscape.plotting.landscape import (
     draw_map,
     map_table,
     mark_end,
-    no_error_handle,
-    unresolved,
+    unknown_handle,
 )
 from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_figure, panel_label, styled
 
@@ -112,9 +112,9 @@ def draw_absolute(figure: Figure, axes: Axes, landscape: xr.Dataset, curves: pd.
     bar.ax.hlines(levels, *bar.ax.get_xlim(), colors="white", linewidths=0.3, alpha=0.7)
     draw_curves(axes, curves, ALL, metric.name, halo=True)
     mark_end(axes, landscape)
-    if unresolved(landscape).any():
+    if unknown(landscape).any():
         frame = dict(frameon=True, framealpha=0.85, edgecolor="none", fancybox=False)
-        axes.legend(handles=[no_error_handle()], loc="lower left", handleheight=1.2, **frame)
+        axes.legend(handles=[unknown_handle()], loc="lower left", handleheight=1.2, **frame)
 
 
 def _conditional(figure: Figure, axes: Axes, landscape: xr.Dataset, curves: pd.DataFrame) -> None:

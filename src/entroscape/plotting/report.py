@@ -33,7 +33,7 @@ _DIAGNOSTICS: dict[str, tuple[str, str, float, bool, str]] = {
     "mismatch": ("mismatch\n/ allowed", "windows agree", convergence.LARGEST_MISMATCH, False, "log"),
     "round_trips": ("round trips,\nfewest", "round trips", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
     "error": ("median error\nof $S$", "error of S", convergence.LARGEST_ERROR, False, "log"),
-    "spread": ("spread between\nladders", "", np.nan, False, "log"),
+    "r_hat": ("$\\hat R$ of $S$,\nlargest", "", np.nan, False, "linear"),
     "flatness": ("flatness,\nlowest", "", np.nan, True, "linear"),
 }
 

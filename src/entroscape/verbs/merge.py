@@ -12,6 +12,7 @@ from entroscape.config.settings import MergeSettings
 from entroscape.digest import code_digest
 from entroscape.errors import FileError
 from entroscape.files import read_dataset, write_dataset
+from entroscape.landscape import convergence
 from entroscape.landscape.merge import merge
 from entroscape.provenance import differences, stamp
 
@@ -43,7 +44,7 @@ def run(settings: MergeSettings, *, replicas: list[Path], timings: list[Path], o
         **({"peak_memory_mb": float(memory)} if np.isfinite(memory) else {}),
         sampler_code_digest=runs[0].attrs["code_digest"],
     )
-    write_dataset(landscape.assign_attrs(attributes), output)
+    write_dataset(landscape.assign_attrs(attributes | convergence.attributes(landscape)), output)
     _tell(landscape)
 
 
@@ -73,6 +74,8 @@ def _tell(landscape: xr.Dataset) -> None:
     covered = landscape["ln_train_loss"].to_numpy()[landscape["visited"].to_numpy().any(axis=1)]
     logger.info("%d bins, ln L from %.2f to %.2f", landscape["visited"].sum(), covered.min(), covered.max())
     logger.info("error of S: median %.3f, largest %.3f", np.nanmedian(error), np.nanmax(error, initial=0))
-    if "round_trips" in landscape:
-        logger.info("round trips between the ends: %s", landscape["round_trips"].sum("configuration").to_numpy())
-        logger.info("overlaps, mismatch in units of its error: %s", landscape["overlap_rms_in_errors"].round(2).data)
+    if not convergence.judge(landscape).judged:
+        return
+    for name, value in convergence.summary(landscape).items():
+        logger.info("%s: %s", name, value if isinstance(value, str | int) else f"{value:.3g}")
+    logger.info("%s", convergence.judge(landscape).sentence or "converged")
