@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from entroscape.config.sampler import Axis
 from entroscape.grid import MAP, Grid, dimensions
@@ -42,3 +44,35 @@ def test_coordinates_name_the_dimensions_of_a_dataset():
 def test_grid_of_a_landscape_is_that_it_was_sampled_on(grid):
     landscape = xr.Dataset({"entropy": (grid.dimensions, np.zeros((grid.columns, grid.rows)))}, grid.coordinates)
     assert Grid.of_landscape(landscape, X_AXIS) == grid
+
+
+AXES = st.builds(
+    lambda start, width, bins: Axis(min=start * width, max=(start + bins) * width, bin_width=width),
+    st.integers(-100, 100),
+    st.sampled_from([0.05, 0.1, 0.15, 0.25]),
+    st.integers(2, 120),
+)
+
+
+@given(x_axis=AXES, y_axis=AXES, shift=st.floats(1e-6, 1 - 1e-6))
+def test_a_value_lies_in_the_bin_whose_edges_enclose_it(x_axis, y_axis, shift):
+    grid = Grid.continuous(x_axis, y_axis, "ln_test_loss")
+    for find, edges, bins in ((grid.column, grid.x_edges, grid.columns), (grid.row, grid.y_edges, grid.rows)):
+        inside = edges[:-1] + shift * np.diff(edges)
+        np.testing.assert_array_equal(find(inside), np.arange(bins))
+        assert find(edges[0] - 1e-6) == -1 and find(edges[-1] + 1e-6) == bins
+
+
+@given(axis=AXES, data=st.data())
+def test_a_window_holds_the_columns_between_its_edges(axis, data):
+    grid = Grid.of(axis, 10)
+    first = data.draw(st.integers(0, grid.columns - 1))
+    last = data.draw(st.integers(first + 1, grid.columns))
+    lower, upper = (round(float(grid.x_edges[edge]), 9) for edge in (first, last))  # as written in a configuration
+    assert grid.window(lower, upper) == (first, last)
+
+
+@given(points=st.integers(1, 10_000), data=st.data())
+def test_attainable_accuracies_fall_into_their_own_rows(points, data):
+    correct = data.draw(st.integers(0, points))
+    assert Grid.of(X_AXIS, points).row(correct / points) == correct

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from synthetic import (
     BLOCKS,
     GRID,
@@ -49,6 +51,29 @@ def test_errors_of_each_run_are_honest():
         ):
             z.append(scaled_deviations(entropy, error))
     assert 1.0 < np.median(np.abs(np.concatenate(z))) / 0.6745 < 1.35  # Student's t with 3 degrees of freedom: 1.13
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), order=st.permutations(range(3)), shift=st.floats(-300, 300))
+def test_the_order_of_runs_and_the_height_of_their_maps_do_not_matter(seed, order, shift):
+    random = np.random.default_rng(seed)
+    runs = [run(random, visits=500) for _ in range(3)]
+    moved = [runs[order[0]].assign(weight_entropy=runs[order[0]].weight_entropy + shift), *(runs[n] for n in order[1:])]
+    first, second = merge(runs), merge(moved)
+    for name in ("entropy", "entropy_err"):
+        np.testing.assert_allclose(first[name], second[name], atol=2e-3)
+    np.testing.assert_array_equal(first.visited, second.visited)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_what_nobody_visited_stays_unvisited_and_what_one_run_visited_is_kept(seed):
+    random = np.random.default_rng(seed)
+    runs = [run(random, visits=30) for _ in range(2)]
+    seen = [one.histogram.sum(("block", "window", "walker")).to_numpy() > 0 for one in runs]
+    merged = merge(runs)
+    np.testing.assert_array_equal(merged.visited, seen[0] | seen[1])
+    np.testing.assert_array_equal(np.isneginf(merged.entropy), ~(seen[0] | seen[1]))
 
 
 def test_layout_of_the_landscape():

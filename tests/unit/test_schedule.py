@@ -3,6 +3,8 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from entroscape.config.sampler import STRENGTH, Stages
 from entroscape.sampling.schedule import Schedule
@@ -44,3 +46,22 @@ def test_factor_is_constant_then_falls_as_one_over_t_then_is_nothing():
     factors = [SCHEDULE.modification_factor(5, moves) for moves in (0.0, 10.0, 1e3, 1e5)]
     assert factors == sorted(factors, reverse=True) and len(set(factors)) == 4
     assert [SCHEDULE.modification_factor(done, 5.0) for done in range(7, 23)] == [0.0] * 16
+
+
+LENGTHS = st.integers(1, 10_000)
+
+
+@given(LENGTHS, LENGTHS, LENGTHS, st.integers(1, 3000), st.lists(st.floats(0, 1e6), min_size=2, max_size=20))
+def test_every_schedule_runs_through_its_stages_once_with_a_factor_that_never_rises(
+    explore, refine, production, per_round, moves
+):
+    stages = Stages(explore=explore, refine=refine, production=production)
+    schedule = Schedule.of(stages, per_round, factor=0.3, blocks=8)
+    assert (schedule.explore - 1) * per_round < explore <= schedule.explore * per_round
+    assert schedule.production >= 8
+    ends = [schedule.explore, schedule.explore + schedule.refine, schedule.rounds]
+    assert [schedule.stage(end - 1) for end in ends] == ["explore", "refine", "production"]
+    assert [schedule.stage(end) for end in ends[:2]] == ["refine", "production"]
+    assert (schedule.block(ends[1]), schedule.block(ends[2] - 1)) == (0, 7)
+    factors = [schedule.modification_factor(ends[0], one) for one in sorted(moves)]
+    assert factors == sorted(factors, reverse=True) and all(0 < factor <= 0.3 for factor in factors)
