@@ -70,6 +70,7 @@ def landscape(replicas: int = 2, walkers: int = 3, windows: int = 2, empty: int 
             "entropy_replica": (("replica", *MAP), alone),
             "entropy_replica_err": (("replica", *MAP), alone_err),
             "entropy_until": (("block", *MAP), blocks),
+            "entropy_deposits": (MAP, entropy + 0.4 * random.normal(size=entropy.shape)),
             "window_edges": (("window", "edge"), edges),
             "exchange_rate": (("replica", "overlap"), np.full((replicas, windows - 1), 0.2)),
             "round_trips": (("replica", "configuration"), np.ones((replicas, walkers * windows), dtype=int)),

@@ -98,6 +98,19 @@ def test_maps_settle_with_the_blocks():
     assert spread[0] > spread[3] > spread[6] > spread[7]
 
 
+def test_deposits_tell_what_the_frozen_maps_say_but_for_bins_on_their_floor():
+    random = np.random.default_rng(0)
+    rough = weights(random)
+    floored = np.where(np.isfinite(rough), np.maximum(rough, rough.max(axis=2, keepdims=True) - 2.5), -np.inf)
+    merged = merge([run(random, weight=floored)])
+    told = np.isfinite(merged.entropy_deposits.to_numpy())
+    np.testing.assert_array_equal(told, (rough > rough.max(axis=2, keepdims=True) - 1.5).any(axis=0))
+    off = (merged.entropy_deposits.to_numpy() - TRUTH)[told & np.isfinite(TRUTH)]
+    assert 0.1 < off.std() < 0.5  # the maps are off by 0.3
+    known = told & merged.visited.to_numpy()
+    assert abs((merged.entropy_deposits - merged.entropy).to_numpy()[known].mean()) < 1e-9  # aligned
+
+
 def test_no_error_for_a_bin_that_only_one_ladder_visited():
     random = np.random.default_rng(4)
     runs = [run(random) for _ in range(2)]

@@ -267,7 +267,9 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
     round_trips_of_a_walker: mean; r_hat: largest of a window (`entroscape.landscape.mixing`); independent_visits: of a
     bin, median, 1 / error^2, since n of them know ln n to 1 / sqrt(n); unknown: share of visited bins that count as
     not known; spread: median standard deviation of S between single ladders; flatness: smallest of a window;
-    temperature: kinetic temperature of the tensor in which a time step that is too long takes it farthest from 1.
+    temperature: kinetic temperature of the tensor in which a time step that is too long takes it farthest from 1;
+    deposits: rms of S from the deposits alone - S; long_run: rms difference of one replica from the first halves of
+    two, over what its errors allow.
     """
     z = agreement(landscape)["z"].to_numpy()
     moved = deviation(landscape)
@@ -291,6 +293,8 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
         "spread": median * float(np.sqrt(landscape.sizes["unit"])),
         "flatness": float(landscape["flatness"].min()) if "flatness" in landscape else np.nan,
         "temperature": _temperature(landscape),
+        "deposits": _off_by_deposits(landscape),
+        "long_run": _long_run(landscape),
     }
 
 
@@ -300,6 +304,28 @@ def _temperature(landscape: xr.Dataset) -> float:
         return np.nan
     means = landscape["kinetic_temperature"].mean("replica").to_numpy().ravel()
     return float(means[np.abs(means - 1).argmax()])
+
+
+def _off_by_deposits(landscape: xr.Dataset) -> float:
+    """What production has corrected: rms of S from the deposits alone - S, over bins known to `KNOWN_TO`."""
+    if "entropy_deposits" not in landscape:
+        return np.nan
+    difference = (landscape["entropy_deposits"] - landscape["entropy"]).to_numpy()
+    difference = difference[np.isfinite(difference) & (landscape["entropy_err"].to_numpy() <= KNOWN_TO)]
+    return _rms(difference - difference.mean()) if len(difference) else np.nan
+
+
+def _long_run(landscape: xr.Dataset) -> float:
+    """One long run against replicas: the first of two against both up to half of the production, as long in all.
+
+    They share a half of the first; what is left of the difference has the variance of one replica.
+    """
+    if landscape.sizes["replica"] != 2 or landscape.sizes["block"] % 2:
+        return np.nan
+    single, error = (landscape[name][0].to_numpy() for name in ("entropy_replica", "entropy_replica_err"))
+    difference = single - landscape["entropy_until"][landscape.sizes["block"] // 2 - 1].to_numpy()
+    known = np.isfinite(difference) & (error <= KNOWN_TO)
+    return _rms(difference[known] - difference[known].mean()) / _rms(error[known]) if known.any() else np.nan
 
 
 def attributes(landscape: xr.Dataset) -> dict[str, float | str]:
@@ -368,6 +394,8 @@ def summary(landscape: xr.Dataset) -> dict[str, float | str]:
         "bins where replicas differ by less than 2σ": found["within_2_sigma"],
         "the same, expected": found["within_2_sigma_expected"],
         "S after half of the production: rms change / what errors allow": found["drift"],
+        "S of the deposits alone: rms change by production": found["deposits"],
+        "one run against the first halves of two: rms difference / what errors allow": found["long_run"],
         "largest mismatch of an overlap / what errors allow": found["mismatch"],
         "lowest share of accepted exchanges": float(landscape["exchange_rate"].min())
         if landscape["exchange_rate"].size

@@ -11,6 +11,8 @@ from entroscape.landscape import jackknife
 from entroscape.landscape.mixing import r_hat
 from entroscape.landscape.reweight import combine
 
+ABOVE_FLOOR = 1.0  # in units of S, how far a map must lie above the lowest of its column for the deposits to tell S
+
 # What each window of a run reports, as far as its procedure has it; the landscape keeps it per replica.
 REPORTS = (
     "sigma",
@@ -32,6 +34,7 @@ def merge(replicas: list[xr.Dataset]) -> xr.Dataset:
     the maps without one unit, from which the error of anything read off the map follows (`jackknife.of`);
     entropy_replica and entropy_replica_err[replica, ...], each run on its own. Where the runs summed up the true test
     accuracy of the states in each bin: accuracy, its mean (nan where not visited), and accuracy_left_out[unit, ...].
+    entropy_until[block, ...]: S after each eighth of the production; entropy_deposits: S before it, from the deposits.
     Maps of a continuous test metric, which have many more bins, are kept in single precision but for entropy itself.
 
     Raises
@@ -104,6 +107,10 @@ def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
     cumulative = histograms.sum(axis=3).cumsum(axis=1).swapaxes(0, 1)  # [block, R, window, ...]
     until = np.array([combine(_states(so_far), _states(weights), offsets)[0] for so_far in cumulative])
     merged["entropy_until"] = (("block", *dims), align(until, merged["entropy"].to_numpy()))
+    merged["entropy_deposits"] = (
+        dims,
+        align(_deposits(_states(weights), offsets)[None], merged["entropy"].to_numpy())[0],
+    )
     merged["window_edges"] = replicas[0]["window_edges"]
     for name in REPORTS:
         if name in replicas[0]:
@@ -113,6 +120,18 @@ def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
         merged = merged.merge(_accuracy(replicas, visits))
     merged = merged.merge(_overlaps(visits, weights))
     return merged if dims[1] == "test_accuracy" else _compact(merged)
+
+
+def _deposits(weights: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """What the deposits alone say of S, [columns, rows]: mean of the frozen maps W_s - f_s of the states [S, ...].
+
+    nan where a map lies on its floor, which says no more than that S is lower, and where no state could go.
+    """
+    with np.errstate(invalid="ignore"):
+        floor = np.where(np.isfinite(weights), weights, np.inf).min(axis=2, keepdims=True)
+        told = weights > floor + ABOVE_FLOOR
+        heights = np.where(told, weights - offsets[:, None, None], 0.0)
+        return np.asarray(np.where(told.any(axis=0), heights.sum(axis=0) / told.sum(axis=0), np.nan))
 
 
 def _accuracy(replicas: list[xr.Dataset], visits: np.ndarray) -> xr.Dataset:

@@ -20,7 +20,7 @@ from entroscape.landscape.metric import Metric
 from entroscape.plotting.convergence import LETTERS, Z_RANGE, Tables, draw_landscape
 from entroscape.plotting.imprint import Imprint
 from entroscape.plotting.labels import LOSS_LABEL, metric_axis
-from entroscape.plotting.landscape import COLOURMAP, bin_edges
+from entroscape.plotting.landscape import bin_edges
 from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_figure, panel_label, panels_of, styled
 
 _METHODS = {"wlmd": "molecular dynamics", "wlhmc": "Hamiltonian Monte Carlo"}
@@ -104,28 +104,26 @@ def convergence_figure(report: Report, imprint: Imprint) -> Figure:
 
 
 def _successive_maps(figure: Figure, place: SubplotSpec, letters: Iterator[str], landscape: xr.Dataset) -> None:
-    """S after an eighth of the production, and how far it and later maps are from the final one."""
+    """How far S is from its final value before production, as the deposits have left it, and in the course of it."""
     until, final = landscape["entropy_until"], landscape["entropy"]
     blocks = [max(1, round(share * until.sizes["block"])) - 1 for share in _SHARES]
+    titles = ["of the deposits alone", *(f"after {block + 1}/{until.sizes['block']} of production" for block in blocks)]
     with np.errstate(invalid="ignore"):
-        differences = [np.ma.masked_invalid(until[block] - final) for block in blocks]
+        stages = [landscape["entropy_deposits"], *(until[block] for block in blocks)]
+        differences = [np.ma.masked_invalid(stage - final) for stage in stages]
     largest = max(float(np.ma.abs(one).max()) for one in differences)
-    maps = [np.ma.masked_invalid(until[blocks[0]].to_numpy()), *differences]
     x, y = (bin_edges(landscape[name].to_numpy()) for name in dimensions(landscape))
     visited = landscape["visited"].to_numpy().any(axis=1)
-    panels = panels_of(place, 1, len(maps), sharex=True, sharey=True)
+    panels = panels_of(place, 1, len(differences), sharex=True, sharey=True)
     letter = next(letters)
-    for number, (axes, values) in enumerate(zip(panels, maps, strict=True)):
-        colours: dict[str, Any] = dict(cmap="vlag", vmin=-largest, vmax=largest) if number else dict(cmap=COLOURMAP)
-        mesh = axes.pcolormesh(x, y, values.T, rasterized=True, **colours)
-        share = f"{blocks[max(number - 1, 0)] + 1}/{until.sizes['block']}"
+    for number, (axes, values, title) in enumerate(zip(panels, differences, titles, strict=True)):
+        mesh = axes.pcolormesh(x, y, values.T, rasterized=True, cmap="vlag", vmin=-largest, vmax=largest)
         if number:
-            axes.set_title(f"$S - S_\\mathrm{{final}}$ after {share}", loc="left")
+            axes.set_title(title, loc="left")
         else:
-            panel_label(axes, letter, f"$S$ after {share} of production")
+            panel_label(axes, letter, f"$S - S_\\mathrm{{final}}$ {title}")
         axes.set(xlabel=LOSS_LABEL)
-        if number in (0, len(maps) - 1):
-            figure.colorbar(mesh, ax=axes, pad=0.02, aspect=22)
+    figure.colorbar(mesh, ax=panels[-1], pad=0.02, aspect=22)
     panels[0].set_xlim(x[:-1][visited].min(), x[1:][visited].max())
     metric_axis(panels[0], Metric.of(landscape))
 
