@@ -310,7 +310,8 @@ def _off_by_deposits(landscape: xr.Dataset) -> float:
     """What production has corrected: rms of S from the deposits alone - S, over bins known to `KNOWN_TO`."""
     if "entropy_deposits" not in landscape:
         return np.nan
-    difference = (landscape["entropy_deposits"] - landscape["entropy"]).to_numpy()
+    with np.errstate(invalid="ignore"):
+        difference = (landscape["entropy_deposits"] - landscape["entropy"]).to_numpy()
     difference = difference[np.isfinite(difference) & (landscape["entropy_err"].to_numpy() <= KNOWN_TO)]
     return _rms(difference - difference.mean()) if len(difference) else np.nan
 
@@ -323,7 +324,8 @@ def _long_run(landscape: xr.Dataset) -> float:
     if landscape.sizes["replica"] != 2 or landscape.sizes["block"] % 2:
         return np.nan
     single, error = (landscape[name][0].to_numpy() for name in ("entropy_replica", "entropy_replica_err"))
-    difference = single - landscape["entropy_until"][landscape.sizes["block"] // 2 - 1].to_numpy()
+    with np.errstate(invalid="ignore"):
+        difference = single - landscape["entropy_until"][landscape.sizes["block"] // 2 - 1].to_numpy()
     known = np.isfinite(difference) & (error <= KNOWN_TO)
     return _rms(difference[known] - difference[known].mean()) / _rms(error[known]) if known.any() else np.nan
 

@@ -107,7 +107,7 @@ def _successive_maps(figure: Figure, place: SubplotSpec, letters: Iterator[str],
     """How far S is from its final value before production, as the deposits have left it, and in the course of it."""
     until, final = landscape["entropy_until"], landscape["entropy"]
     blocks = [max(1, round(share * until.sizes["block"])) - 1 for share in _SHARES]
-    titles = ["of the deposits alone", *(f"after {block + 1}/{until.sizes['block']} of production" for block in blocks)]
+    titles = ["deposits alone", *(f"after {block + 1}/{until.sizes['block']}" for block in blocks)]
     with np.errstate(invalid="ignore"):
         stages = [landscape["entropy_deposits"], *(until[block] for block in blocks)]
         differences = [np.ma.masked_invalid(stage - final) for stage in stages]
@@ -121,7 +121,7 @@ def _successive_maps(figure: Figure, place: SubplotSpec, letters: Iterator[str],
         if number:
             axes.set_title(title, loc="left")
         else:
-            panel_label(axes, letter, f"$S - S_\\mathrm{{final}}$ {title}")
+            panel_label(axes, letter, f"$S - S_\\mathrm{{final}}$, {title}")
         axes.set(xlabel=LOSS_LABEL)
     figure.colorbar(mesh, ax=panels[-1], pad=0.02, aspect=22)
     panels[0].set_xlim(x[:-1][visited].min(), x[1:][visited].max())

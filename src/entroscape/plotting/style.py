@@ -137,10 +137,14 @@ def panel_label(axes: Axes, letter: str, title: str = "", *, narrow: bool = Fals
 
     The title of a `narrow` panel may reach over its neighbours, and does not widen it.
     """
-    text = axes.set_title(f"$\\mathbf{{({letter})}}$  {title}", loc="left")
-    if narrow:
-        text.set_in_layout(False)
-        axes.set_title(" ", loc="right")  # keeps the room above
+    text = f"$\\mathbf{{({letter})}}$  {title}"
+    if not narrow:
+        axes.set_title(text, loc="left")
+        return
+    axes.set_title(" ", loc="left")  # keeps the room above; the layout would count the middle of a long title
+    pad, size = mpl.rcParams["axes.titlepad"], mpl.rcParams["axes.titlesize"]
+    place: dict[str, Any] = dict(xy=(0, 1), xycoords="axes fraction", xytext=(0, pad), textcoords="offset points")
+    axes.annotate(text, **place, fontsize=size, va="bottom", annotation_clip=False).set_in_layout(False)
 
 
 def headroom(axes: Axes, share: float) -> None:
