@@ -11,6 +11,7 @@ import figure_inputs as inputs
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.figure import Figure
@@ -357,6 +358,21 @@ def test_landscapes_that_have_not_converged_are_named_with_the_criterion():
     (text,) = artists(figure, "warning")
     assert " ".join(text.get_text().split()) == alone
     assert bad.low_loss["convergence"].iloc[0] == numbers.judge(bad.landscape).sentence
+
+
+def test_as_many_bins_must_agree_as_their_correlations_allow():
+    """Bins with noise of their own agree in all but few; where few modes make all the noise, many may disagree."""
+    random, bins = np.random.default_rng(0), 400
+    modes = random.normal(size=(2, bins))
+
+    def wanted(noise: np.ndarray) -> float:
+        left_out = xr.DataArray(noise[:, None], dims=("unit", "x", "y"))
+        return numbers.share_wanted(xr.Dataset({"entropy_left_out": left_out}).expand_dims(replica=2))
+
+    own = wanted(random.normal(size=(32, bins)))
+    assert numbers.share_expected(30) - 0.15 < own < numbers.share_expected(30)
+    assert wanted(random.normal(size=(32, 2)) @ modes) < own - 0.1
+    assert np.isnan(wanted(random.normal(size=(2, bins))))  # a walker in each replica
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: 
     value = value[np.isfinite(value)]
     limits = np.full(len(table), limit)
     if quantity == "within_2_sigma":
-        limits = table["within_2_sigma_expected"].to_numpy(dtype=float) - convergence.AGREEMENT_SLACK
+        limits = table["within_2_sigma_wanted"].to_numpy(dtype=float)
         axes.set_xlim(min(0.5, value.min(initial=1.0) - 0.05), 1.02)
     elif quantity == "flatness":
         axes.set_xlim(0, max(1.0, 1.05 * value.max(initial=0.0)))
