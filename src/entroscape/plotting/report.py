@@ -261,6 +261,8 @@ def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: 
     if quantity == "within_2_sigma":
         limits = table["within_2_sigma_wanted"].to_numpy(dtype=float)
         axes.set_xlim(min(0.5, value.min(initial=1.0) - 0.05), 1.02)
+    elif quantity == "r_hat":
+        axes.set_xlim(0.9, max(1.5, 1.1 * value.max(initial=1.0)))
     elif quantity == "flatness":
         axes.set_xlim(0, max(1.0, 1.05 * value.max(initial=0.0)))
     elif quantity == "round_trips":
