@@ -111,6 +111,12 @@ def test_deposits_tell_what_the_frozen_maps_say_but_for_bins_on_their_floor():
     assert abs((merged.entropy_deposits - merged.entropy).to_numpy()[known].mean()) < 1e-9  # aligned
 
 
+def test_maps_that_lie_on_their_floor_everywhere_tell_nothing_and_are_no_error():
+    flat = np.where(np.isfinite(weights(np.random.default_rng(0), [(0, 12)])), 0.0, -np.inf)
+    merged = merge([run(np.random.default_rng(0), visits=20_000, windows=[(0, 12)], weight=flat)])
+    assert np.isnan(merged.entropy_deposits).all() and np.isfinite(merged.entropy).any()
+
+
 def test_no_error_for_a_bin_that_only_one_ladder_visited():
     random = np.random.default_rng(4)
     runs = [run(random) for _ in range(2)]

@@ -107,10 +107,7 @@ def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
     cumulative = histograms.sum(axis=3).cumsum(axis=1).swapaxes(0, 1)  # [block, R, window, ...]
     until = np.array([combine(_states(so_far), _states(weights), offsets)[0] for so_far in cumulative])
     merged["entropy_until"] = (("block", *dims), align(until, merged["entropy"].to_numpy()))
-    merged["entropy_deposits"] = (
-        dims,
-        align(_deposits(_states(weights), offsets)[None], merged["entropy"].to_numpy())[0],
-    )
+    merged["entropy_deposits"] = (dims, _deposits(_states(weights), offsets, merged["entropy"].to_numpy()))
     merged["window_edges"] = replicas[0]["window_edges"]
     for name in REPORTS:
         if name in replicas[0]:
@@ -122,16 +119,19 @@ def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
     return merged if dims[1] == "test_accuracy" else _compact(merged)
 
 
-def _deposits(weights: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def _deposits(weights: np.ndarray, offsets: np.ndarray, entropy: np.ndarray) -> np.ndarray:
     """What the deposits alone say of S, [columns, rows]: mean of the frozen maps W_s - f_s of the states [S, ...].
 
-    nan where a map lies on its floor, which says no more than that S is lower, and where no state could go.
+    Shifted to the mean of `entropy`. nan where a map lies on its floor, which says no more than that S is lower, and
+    where no state could go. A column of one row has no floor.
     """
     with np.errstate(invalid="ignore"):
         floor = np.where(np.isfinite(weights), weights, np.inf).min(axis=2, keepdims=True)
-        told = weights > floor + ABOVE_FLOOR
+        told = (weights > floor + ABOVE_FLOOR) if weights.shape[2] > 1 else np.isfinite(weights)
         heights = np.where(told, weights - offsets[:, None, None], 0.0)
-        return np.asarray(np.where(told.any(axis=0), heights.sum(axis=0) / told.sum(axis=0), np.nan))
+        found = np.where(told.any(axis=0), heights.sum(axis=0) / told.sum(axis=0), np.nan)
+    common = np.isfinite(found) & np.isfinite(entropy)
+    return np.asarray(found - (found[common] - entropy[common]).mean() if common.any() else found)
 
 
 def _accuracy(replicas: list[xr.Dataset], visits: np.ndarray) -> xr.Dataset:
