@@ -51,8 +51,8 @@ def covered(landscape: xr.Dataset, exact: np.ndarray, problem: Problem) -> dict[
         quantities["equilibrium"] = lambda s: curves.equilibrium(s, problem.values)
         quantities["ln volume ratio"] = lambda s: curves.volume_ratio(s, problem.generalising)
     found = {}
+    left_out = landscape["entropy_left_out"].to_numpy().astype(float)
     for name, quantity in quantities.items():
-        left_out = landscape["entropy_left_out"].to_numpy().astype(float)
         value, error = jackknife.of(quantity, landscape["entropy"].to_numpy(), left_out)
         truth, reach = quantity(exact), jackknife.half_width(error, len(left_out) - 1, CONFIDENCE)
         told = np.isfinite(truth)

@@ -213,7 +213,7 @@ def test_hmc_with_little_friction_keeps_its_direction_until_a_trajectory_is_drop
     torch.testing.assert_close(far.velocity[dropped], -start.velocity[dropped], rtol=0, atol=1e-2)
 
 
-@pytest.mark.parametrize("friction", [None, 0.02])
+@pytest.mark.parametrize("friction", [None, 0.3, 0.02])
 def test_hmc_leaves_the_target_invariant_at_large_steps(friction):
     """From exact draws of an uneven density in a box, steps so large that half are rejected lead to the same one."""
     half, walkers, cells = torch.tensor([1.5, 1.2], dtype=torch.float64), 40_000, (8, 6)

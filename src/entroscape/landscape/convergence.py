@@ -210,9 +210,13 @@ def _rms(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a landscape has converged, from checks[check, value, wanted, passed, sentence]; none: not judged."""
+    """Whether a landscape has converged, from checks[check, value, wanted, passed, sentence]; none: not judged.
+
+    numbers: the `diagnostics` that the checks were made of, none where there is nothing to judge.
+    """
 
     checks: pd.DataFrame
+    numbers: dict[str, float]
 
     @property
     def judged(self) -> bool:
@@ -235,9 +239,10 @@ def judge(landscape: xr.Dataset) -> Verdict:
     """The verdict on one landscape, by the criterion at the top of this module."""
     columns = ["check", "value", "wanted", "passed", "sentence"]
     if "window_edges" not in landscape:
-        return Verdict(pd.DataFrame(columns=columns))
-    rows = [row for row in _checks(diagnostics(landscape)) if np.isfinite(row[1])]
-    return Verdict(pd.DataFrame(rows, columns=columns))
+        return Verdict(pd.DataFrame(columns=columns), {})
+    numbers = diagnostics(landscape)
+    rows = [row for row in _checks(numbers) if np.isfinite(row[1])]
+    return Verdict(pd.DataFrame(rows, columns=columns), numbers)
 
 
 def _checks(found: dict[str, float]) -> list[tuple]:
@@ -362,7 +367,7 @@ def attributes(landscape: xr.Dataset) -> dict[str, float | str]:
     verdict = judge(landscape)
     if not verdict.judged:
         return {}
-    numbers = {f"convergence_{name}": value for name, value in diagnostics(landscape).items()}
+    numbers = {f"convergence_{name}": value for name, value in verdict.numbers.items()}
     return {"converged": "yes" if verdict.passes else "no", "convergence": verdict.sentence} | numbers
 
 
@@ -374,7 +379,7 @@ def overview(landscapes: Sequence[xr.Dataset]) -> pd.DataFrame:
         if verdict.judged:
             failed = verdict.checks["check"][~verdict.checks["passed"].astype(bool)]
             about = {"passes": verdict.passes, "failed": ", ".join(failed), "sentence": verdict.sentence}
-            rows.append({"name": name(landscape)} | diagnostics(landscape) | about)
+            rows.append({"name": name(landscape)} | verdict.numbers | about)
     return pd.DataFrame(rows)
 
 
@@ -414,9 +419,10 @@ def summary(landscape: xr.Dataset) -> dict[str, float | str]:
         "error of S, median": float(np.median(error[known])) if known.any() else np.nan,
         "error of S, largest": float(error[known].max()) if known.any() else np.nan,
     }
-    if "window_edges" not in landscape:
+    verdict = judge(landscape)
+    if not verdict.judged:
         return numbers
-    found = diagnostics(landscape)
+    found = verdict.numbers
     trips = landscape["round_trips"].sum("configuration").to_numpy()
     return numbers | {
         "spread of S between ladders, median": found["spread"],
@@ -437,5 +443,5 @@ def summary(landscape: xr.Dataset) -> dict[str, float | str]:
         "share of bins whose S is not known to 1": found["unknown"],
         "flatness, lowest of a window": found["flatness"],
         "kinetic temperature farthest from 1, of a tensor": found["temperature"],
-        "converged": "yes" if judge(landscape).passes else "no",
+        "converged": "yes" if verdict.passes else "no",
     }

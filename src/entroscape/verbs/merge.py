@@ -44,7 +44,8 @@ def run(settings: MergeSettings, *, replicas: list[Path], timings: list[Path], o
         **({"peak_memory_mb": float(memory)} if np.isfinite(memory) else {}),
         sampler_code_digest=runs[0].attrs["code_digest"],
     )
-    write_dataset(landscape.assign_attrs(attributes | convergence.attributes(landscape)), output)
+    landscape = landscape.assign_attrs(attributes | convergence.attributes(landscape))
+    write_dataset(landscape, output)
     _tell(landscape)
 
 
@@ -70,12 +71,9 @@ def _checked(replica: xr.Dataset, path: Path, settings: MergeSettings) -> xr.Dat
 
 def _tell(landscape: xr.Dataset) -> None:
     """What a reader wants to know before trusting the map."""
-    error = landscape["entropy_err"].to_numpy()
     covered = landscape["ln_train_loss"].to_numpy()[landscape["visited"].to_numpy().any(axis=1)]
-    logger.info("%d bins, ln L from %.2f to %.2f", landscape["visited"].sum(), covered.min(), covered.max())
-    logger.info("error of S: median %.3f, largest %.3f", np.nanmedian(error), np.nanmax(error, initial=0))
-    if not convergence.judge(landscape).judged:
-        return
+    logger.info("ln L from %.2f to %.2f", covered.min(), covered.max())
     for name, value in convergence.summary(landscape).items():
         logger.info("%s: %s", name, value if isinstance(value, str | int) else f"{value:.3g}")
-    logger.info("%s", convergence.judge(landscape).sentence or "converged")
+    if "convergence" in landscape.attrs:
+        logger.info("%s", landscape.attrs["convergence"] or "converged")
