@@ -75,5 +75,5 @@ def _tell(landscape: xr.Dataset) -> None:
     logger.info("ln L from %.2f to %.2f", covered.min(), covered.max())
     for name, value in convergence.summary(landscape).items():
         logger.info("%s: %s", name, value if isinstance(value, str | int) else f"{value:.3g}")
-    if "convergence" in landscape.attrs:
-        logger.info("%s", landscape.attrs["convergence"] or "converged")
+    if sentence := landscape.attrs.get("convergence"):
+        logger.info("%s", sentence)
