@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.statistics
 
 LOWEST, HIGHEST = 0.85, 0.95
+FEWEST_AGREE = 0.91  # of 100 runs 3 should not, and more than 8 once in 300
 
 
 @pytest.mark.parametrize("name", intervals.PROBLEMS)
@@ -17,4 +18,4 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(name, runs, seed, found
         print(table.to_string(index=False))
     agreement = table["quantity"] == intervals.AGREEMENT
     assert table["coverage"][~agreement].between(LOWEST, HIGHEST).all()
-    assert (table["coverage"][agreement] > 0.95).all()
+    assert (table["coverage"][agreement] > FEWEST_AGREE).all()

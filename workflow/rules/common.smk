@@ -17,7 +17,7 @@ from entroscape.config.load import (
     load_scale,
     load_step_size,
 )
-from entroscape.config.schema import COST
+from entroscape.config.schema import COST, figure_rule
 from entroscape.config.settings import (
     claims_settings,
     settings_for,
@@ -120,6 +120,12 @@ def sampler_code(wildcards):
 def variant_of(wildcards):
     """The variant that the wildcards name."""
     return variants(EXPERIMENTS[wildcards.experiment])[wildcards.variant]
+
+
+def gpus(wildcards):
+    """GPUs that sampling this variant asks for: molecular dynamics takes one, unless it is told to do without."""
+    procedure = variant_of(wildcards).procedure.procedure
+    return int(procedure == "molecular_dynamics" and RUN.device != "cpu")
 
 
 def trained(wildcards):

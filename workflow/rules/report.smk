@@ -5,7 +5,7 @@ for figure in FIGURES:
 
     rule:
         name:
-            figure.replace("-", "").lower()
+            figure_rule(figure)
         input:
             **MADE_FROM[figure][0],
             source=f"notebooks/{figure}.ipynb",
@@ -18,6 +18,8 @@ for figure in FIGURES:
         log:
             notebook=f"{RESULTS}/logs/notebooks/{figure}.ipynb",
             text=f"{RESULTS}/logs/notebooks/{figure}.log",
+        group:
+            "figures"
         conda:
             ENVIRONMENT
         params:
@@ -46,6 +48,7 @@ rule write_index:
         f"{RESULTS}/index.html",
     log:
         f"{RESULTS}/logs/index.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from entroscape.analysis.curves import effective_dof
-from entroscape.config.schema import Claim
+from entroscape.config.schema import Claim, figure_rule
 from entroscape.config.settings import ClaimsSettings
 from entroscape.landscape.jackknife import half_width
 from entroscape.landscape.metric import JUDGED
@@ -140,7 +140,7 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
 
 def evidence(figure: str, files: Iterable[str]) -> dict[str, str]:
     """Where a reader can look: figure, the rule that makes it, and the files behind the value, in results/{scale}."""
-    return {"figure": figure, "rule": figure.replace("-", "").lower(), "data": " ".join(sorted(set(files)))}
+    return {"figure": figure, "rule": figure_rule(figure), "data": " ".join(sorted(set(files)))}
 
 
 def _of_baselines(claim: Claim, baseline: str) -> list[str]:

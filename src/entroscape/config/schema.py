@@ -135,8 +135,17 @@ class Run(Section):
 
     scale: str
     device: Literal["auto", "cpu", "cuda"]
+    job_minutes: tuple[Count, Count] = Field(
+        (30, 1440), description="shortest and longest time that a job which samples asks of a cluster"
+    )
     experiments: Annotated[list[str], Field(min_length=1)]
     courses: bool = Field(True, description="whether the courses of training of config/courses.yaml take part")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if self.job_minutes[0] > self.job_minutes[1]:
+            raise ValueError(f"job_minutes must be two ascending numbers, not {list(self.job_minutes)}")
+        return self
 
 
 Baseline = Literal[
@@ -146,6 +155,11 @@ Quantity = Literal[
     "advantage", "volume_ratio", "equilibrium", "barrier", "path_barrier", "jump", "valley", "lowest_trained"
 ]
 Test = Literal["positive", "above", "below", "falls_with_width", "same_at_all_widths", "smaller_than"]
+
+
+def figure_rule(figure: str) -> str:
+    """Name of the Snakemake rule that draws a figure: ea1 for EA-1."""
+    return figure.replace("-", "").lower()
 
 
 class Claim(Section):

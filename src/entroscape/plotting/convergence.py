@@ -1,4 +1,4 @@
-"""Has the sampler converged? What should agree, drawn from the tables of `entroscape.landscape.convergence`."""
+"""Has the sampler converged? What should agree, drawn from the tables of `entroscape.landscape.cross_checks`."""
 
 import textwrap
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from scipy import stats
 
-from entroscape.landscape import convergence
+from entroscape.landscape import convergence, cross_checks
 from entroscape.plotting.imprint import Imprint
 from entroscape.plotting.labels import LOSS_LABEL
 from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_figure, panel_label, panels_of, styled
@@ -26,7 +26,7 @@ LETTERS = "abcdefghijklmnopq"
 
 @dataclass(frozen=True)
 class Tables:
-    """What is drawn of one landscape; see the functions of the same names in `entroscape.landscape.convergence`.
+    """What is drawn of one landscape; see the functions of the same names in `entroscape.landscape.cross_checks`.
 
     `comparison` with the published procedure is None where there is none.
     """
@@ -44,13 +44,13 @@ class Tables:
     def of(cls, landscape: xr.Dataset, published: xr.Dataset | None = None) -> "Tables":
         """Tables of a landscape of windows, and of the same network's by the published procedure."""
         return cls(
-            convergence.deviation(landscape),
-            convergence.agreement(landscape),
-            convergence.overlaps(landscape),
-            convergence.spread(landscape),
-            convergence.windows(landscape),
-            None if published is None else convergence.comparison(landscape, published),
-            convergence.agreement_dof(landscape),
+            cross_checks.deviation(landscape),
+            cross_checks.agreement(landscape),
+            cross_checks.overlaps(landscape),
+            cross_checks.spread(landscape),
+            cross_checks.windows(landscape),
+            None if published is None else cross_checks.comparison(landscape, published),
+            cross_checks.agreement_dof(landscape),
             tuple(int(trips) for trips in landscape["round_trips"].sum("configuration")),
         )
 
@@ -122,7 +122,7 @@ def _agreement(axes: Axes, tables: Tables) -> None:
     x = np.linspace(-Z_RANGE, Z_RANGE, 401)
     axes.plot(x, stats.t.pdf(x, tables.dof), color="black", label=f"Student's $t$, {tables.dof} d.o.f.")
     axes.plot(x, stats.norm.pdf(x), color=COLOURS["box"], linestyle="--", linewidth=0.8, label="unit normal")
-    within, expected = convergence.share_within(z), convergence.share_expected(tables.dof)
+    within, expected = cross_checks.share_within(z), cross_checks.share_expected(tables.dof)
     axes.set(xlabel="$(S_1 - S_2)\\,/\\,\\sigma$", ylabel="density", xlim=(-Z_RANGE, Z_RANGE))
     headroom(axes, 0.6)
     axes.legend(

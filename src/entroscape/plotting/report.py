@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 
 from entroscape.grid import dimensions
-from entroscape.landscape import convergence
+from entroscape.landscape import convergence, cross_checks
 from entroscape.landscape.metric import Metric
 from entroscape.plotting.convergence import LETTERS, Z_RANGE, Tables, draw_landscape
 from entroscape.plotting.imprint import Imprint
@@ -28,7 +28,7 @@ _SHARES = (0.125, 0.25, 0.5)  # of production, whose maps are compared with the 
 _INTEGRATORS = {"first_order": "first order", "baoab": "BAOAB", "hmc": "HMC"}
 # diagnostic: title, name of the check it belongs to, limit, whether more is better, scale of the axis
 _DIAGNOSTICS: dict[str, tuple[str, str, float, bool, str]] = {
-    "within_2_sigma": ("share of bins where\nreplicas agree", "replicas agree", np.nan, True, "linear"),
+    "replicas_alike": ("replicas differ\nby chance, $p$", "replicas agree", convergence.FALSE_ALARMS, True, "log"),
     "drift": ("drift\n/ allowed", "map at rest", convergence.LARGEST_DRIFT, False, "log"),
     "mismatch": ("mismatch\n/ allowed", "windows agree", convergence.LARGEST_MISMATCH, False, "log"),
     "round_trips": ("round trips,\nfewest", "round trips", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
@@ -57,7 +57,7 @@ class Report:
         """The reference against each of the other samplers."""
         if self.reference is None:
             return {}
-        return {name: convergence.comparison(self.reference, other) for name, other in self.compared.items()}
+        return {name: cross_checks.comparison(self.reference, other) for name, other in self.compared.items()}
 
     def tidy(self) -> pd.DataFrame:
         """One table for the CSV; `part` says which of the tables a row belongs to."""
@@ -69,7 +69,7 @@ class Report:
             frames.append(self.step_size.assign(part="step size"))
         frames.append(convergence.overview(self.landscapes).assign(part="verdicts"))
         for landscape in self.landscapes:
-            table = convergence.deviation(landscape)
+            table = cross_checks.deviation(landscape)
             frames.append(table.assign(part="map against production", name=convergence.name(landscape)))
         return pd.concat(frames, ignore_index=True)
 
@@ -231,7 +231,7 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         for chosen, colour in ((~failed, COLOURS["published"] if check else COLOURS["neutral"]), (failed, "#c00000")):
             axes.plot(value[chosen], y[chosen], "o", color=colour, markersize=3.5, markeredgewidth=0)
         axes.set_xscale(scale)
-        _limits(axes, table, quantity, limit, more, y)
+        _limits(axes, table, quantity, limit, more)
         if scale == "log":
             low, high = axes.get_xlim()
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 30 * low else (1.0,), numticks=4))
@@ -253,14 +253,12 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         axes.tick_params(labelleft=False)
 
 
-def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: bool, y: np.ndarray) -> None:
-    """Grey where the criterion is not met; for the agreement of replicas it depends on the number of ladders."""
+def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: bool) -> None:
+    """Grey where the criterion is not met."""
     value = table[quantity].to_numpy(dtype=float)
     value = value[np.isfinite(value)]
-    limits = np.full(len(table), limit)
-    if quantity == "within_2_sigma":
-        limits = table["within_2_sigma_wanted"].to_numpy(dtype=float)
-        axes.set_xlim(min(0.5, value.min(initial=1.0) - 0.05), 1.02)
+    if quantity == "replicas_alike":
+        axes.set_xlim(min(limit, value.min(initial=1.0)) / 2, 1.5)
     elif quantity == "r_hat":
         axes.set_xlim(0.9, max(1.5, 1.1 * value.max(initial=1.0)))
     elif quantity == "flatness":
@@ -270,14 +268,9 @@ def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: 
     else:
         known = [one for one in (*value[value > 0], limit) if np.isfinite(one)] or [1.0]
         axes.set_xlim(min(known) / 3, max(known) * 3)
-    if not np.isfinite(limits).any():
-        return
-    low, high = axes.get_xlim()
-    ends = [low, high]
-    for place, one in zip(y, limits, strict=True):
-        if np.isfinite(one):
-            wrong = (ends[0], one) if more else (one, ends[1])
-            axes.fill_betweenx([place - 0.5, place + 0.5], *wrong, color="#e4e4e4", linewidth=0, zorder=0)
+    if np.isfinite(limit):
+        low, high = axes.get_xlim()
+        axes.axvspan(*((low, limit) if more else (limit, high)), color="#e4e4e4", linewidth=0, zorder=0)
 
 
 def _production_row(place: SubplotSpec, letters: Iterator[str], landscapes: list[xr.Dataset]) -> None:
@@ -293,16 +286,16 @@ def _production_row(place: SubplotSpec, letters: Iterator[str], landscapes: list
         label = None if experiment in labelled else experiment.replace("_", " ")
         labelled.add(experiment)
         style = dict(color=colours[experiment], linewidth=0.8, alpha=0.85, label=label)
-        moved = convergence.deviation(landscape)
+        moved = cross_checks.deviation(landscape)
         moved = moved[(moved["window"] == -1) & (moved["share"] < 1)]
         production.plot(moved["share"], moved["rms"] / moved["expected"], **style)
-        z = np.abs(convergence.agreement(landscape)["z"].to_numpy())
+        z = np.abs(cross_checks.agreement(landscape)["z"].to_numpy())
         z = z[np.isfinite(z)]
         if len(z):
             replicas.plot(bins, [(z <= limit).mean() for limit in bins], **style)
-        table = convergence.spread(landscape)
+        table = cross_checks.spread(landscape)
         ladders.plot(table["ln_train_loss"], table["spread"], **style)
-    dof = min(convergence.agreement_dof(one) for one in judged)
+    dof = min(cross_checks.agreement_dof(one) for one in judged)
     if dof:
         share = 1 - 2 * stats.t.sf(bins, dof)
         replicas.plot(bins, share, color="black", linestyle="--", linewidth=0.9, label=f"Student's $t$, {dof} d.o.f.")
