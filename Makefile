@@ -12,7 +12,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help environment reproduce test statistics lint format schema bench clean
+.PHONY: help environment reproduce cost test statistics lint format schema bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ $(STAMP): envs/requirements.lock pyproject.toml
 
 reproduce: $(STAMP) ## compute every figure of STUDY at SCALE
 	$(BIN)/snakemake --workflow-profile profiles/default --cores $(CORES) --config scale=$(SCALE) -- $(STUDY)
+
+cost: $(STAMP) ## estimate what SCALE costs, figure by figure, from speeds measured here
+	$(BIN)/snakemake --workflow-profile profiles/default --cores $(CORES) --config scale=$(SCALE) -- cost
 
 test: $(STAMP) ## run all tests
 	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile

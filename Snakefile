@@ -18,6 +18,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/sources.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/courses.smk"
@@ -25,6 +26,7 @@ include: "workflow/rules/sample.smk"
 include: "workflow/rules/merge.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/cost.smk"
 
 
 # Targets, named by what they give. A figure's own name (`snakemake ea1`) is defined with its rule in report.smk. The

@@ -7,14 +7,15 @@ import json
 import logging
 import os
 import shlex
+import socket
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from entroscape.config.settings import settings_for
-from entroscape.errors import EntroscapeError
+from entroscape.errors import EntroscapeError, UnusableFile
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -27,8 +28,10 @@ File = Annotated[Path, typer.Option(dir_okay=False)]
 Files = Annotated[list[Path], typer.Option(dir_okay=False)]
 SomeFiles = Annotated[list[Path] | None, typer.Option(dir_okay=False)]
 Threads = Annotated[int, typer.Option(min=1, help="threads to use; they change the rounding of molecular dynamics")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto, for molecular dynamics")]
 CONFIG = Path("config")
-SOURCES = Path("results/data")
+RESULTS = "results"  # the folder of files that rules make; others are never renamed
+SOURCES = Path(RESULTS, "data")
 
 
 def main() -> None:
@@ -38,10 +41,22 @@ def main() -> None:
     os.environ.setdefault("ENTROSCAPE_CACHE_DIR", str(cache))
     if len(sys.argv) > 1:
         sys.stderr.write(f"$ {shlex.join(['entroscape', *sys.argv[1:]])}\n")
+        if job := os.environ.get("SLURM_JOB_ID"):
+            sys.stderr.write(f"Slurm job {job} on {socket.gethostname()}\n")
     try:
         app()
+    except UnusableFile as mistake:
+        sys.exit(f"entroscape: {_set_aside(mistake) if RESULTS in mistake.path.parts else mistake}")
     except EntroscapeError as mistake:
         sys.exit(f"entroscape: {mistake}")
+
+
+def _set_aside(mistake: UnusableFile) -> str:
+    """Rename the file, so that the workflow makes it again; the sentence that says so."""
+    from entroscape.files import set_aside
+
+    aside = set_aside(mistake.path)
+    return f"{mistake.path} {mistake.reason}: it is kept as {aside}, run again to have a new one made"
 
 
 @app.command()
@@ -117,7 +132,7 @@ def sample(
     output: File,
     checkpoint: File,
     threads: Threads = 1,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto, for molecular dynamics")] = "cpu",
+    device: Device = "cpu",
     config_dir: ConfigDir = CONFIG,
 ) -> None:
     """Sample a landscape once, going on from the checkpoint if there is one."""
@@ -178,6 +193,54 @@ def step_cost(scale: Scale, output: File, config_dir: ConfigDir = CONFIG) -> Non
     from entroscape.verbs import step_cost as verb
 
     verb.run(CostSettings.of(load_courses(scale, config_dir)), output=output)
+
+
+@app.command()
+def speed(
+    experiment: Experiment,
+    variant: Variant,
+    scale: Scale,
+    data: File,
+    output: File,
+    threads: Threads = 1,
+    device: Device = "cpu",
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Measure within seconds how fast a variant is sampled and trained here."""
+    from entroscape.config.load import load_experiment
+    from entroscape.config.settings import trained_variants
+    from entroscape.verbs import speed as verb
+
+    def settings(of: str) -> Any:
+        return settings_for(of, experiment, variant, scale, config_dir)
+
+    own = variant in trained_variants(load_experiment(experiment, scale, config_dir))
+    training = (settings("search"), settings("train")) if own else None
+    verb.run(settings("sample"), training, data=data, output=output, threads=threads, device=device)
+
+
+@app.command()
+def course_speed(scale: Scale, output: File, config_dir: ConfigDir = CONFIG) -> None:
+    """Measure how long steps of all courses of training take here."""
+    from entroscape.config.courses import CourseSettings
+    from entroscape.config.load import load_courses
+    from entroscape.verbs import course_speed as verb
+
+    courses = load_courses(scale, config_dir)
+    verb.run([CourseSettings.of(courses, name) for name in courses.courses], output=output)
+
+
+@app.command()
+def cost(
+    figures: Annotated[str, typer.Option(help="items that each figure shows, as JSON")],
+    published: Annotated[str, typer.Option(help="published GPU-hours of figures, as JSON")],
+    speed: Files,
+    output: File,
+) -> None:
+    """Estimate what a scale costs, figure by figure, from measured speeds."""
+    from entroscape.verbs import cost as verb
+
+    verb.run(json.loads(figures), json.loads(published), speeds=speed, output=output)
 
 
 @app.command()

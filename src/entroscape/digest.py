@@ -6,7 +6,7 @@ changes, and only then. Nothing is imported to find out: sources are parsed, whi
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,8 +47,7 @@ def module_closure(*modules: str, package: Path = PACKAGE) -> tuple[str, ...]:
         if module in found:
             continue
         found.add(module)
-        waiting += _parents(module)
-        waiting += _ours(_imports(module, _file(module, package), _source(module, package)), package)
+        waiting += _direct(module, _file(module, package), _source(module, package), package)
     return tuple(sorted(found))
 
 
@@ -76,11 +75,13 @@ def _parents(module: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def _ours(names: Iterable[str], package: Path) -> list[str]:
-    return [name for name in names if _file(name, package) is not None and name.split(".")[1:2] != [UNTRACKED]]
+@lru_cache(maxsize=1024)  # keyed by the source itself; no module comes or goes while the workflow starts
+def _direct(module: str, file: Path, source: bytes, package: Path) -> list[str]:
+    """Modules that importing this one executes right away: those above it, and those it imports."""
+    tracked = [name for name in _imports(module, file, source) if name.split(".")[1:2] != [UNTRACKED]]
+    return _parents(module) + [name for name in tracked if _file(name, package) is not None]
 
 
-@lru_cache(maxsize=1024)  # keyed by the source itself, so it can never be stale
 def _imports(module: str, file: Path, source: bytes) -> tuple[str, ...]:
     """Names that may be modules: `from a import b` gives both `a` and `a.b`."""
     try:

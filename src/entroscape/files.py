@@ -2,6 +2,8 @@
 
 Writers serialise in memory and then write beside the target and rename, so that a crash or a full disk leaves
 the earlier file as it was. Readers load everything, so that a damaged file is noticed here and not later.
+Packages for tables and arrays are imported where they are needed: the workflow, which uses this module whenever it
+starts, must not wait for them.
 """
 
 import errno
@@ -11,13 +13,13 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import h5py
-import pandas as pd
-import xarray as xr
+from entroscape.errors import FileError, UnusableFile
 
-from entroscape.errors import FileError
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 Content = TypeVar("Content")
 
@@ -68,7 +70,7 @@ def write_text(text: str, path: Path | str) -> None:
     write_bytes(text.encode(), path)
 
 
-def write_dataset(dataset: xr.Dataset, path: Path | str) -> None:
+def write_dataset(dataset: "xr.Dataset", path: Path | str) -> None:
     """Write a Dataset as netCDF-4, compressed and with checksums; raises FileError.
 
     Attributes must be texts, numbers or lists of them. How an earlier file stored the variables (their
@@ -82,12 +84,12 @@ def write_dataset(dataset: xr.Dataset, path: Path | str) -> None:
     write_bytes(buffer.getbuffer(), path)
 
 
-def read_dataset(path: Path | str) -> xr.Dataset:
-    """Load a whole netCDF file into memory; raises FileError when it is missing, unreadable or damaged."""
+def read_dataset(path: Path | str) -> "xr.Dataset":
+    """Load a whole netCDF file into memory; raises FileError if it cannot be read, UnusableFile if it is damaged."""
     return _parse(path, _dataset, "netCDF")
 
 
-def write_table(table: pd.DataFrame, path: Path | str) -> None:
+def write_table(table: "pd.DataFrame", path: Path | str) -> None:
     """Write a tidy table as parquet with checksums; raises FileError.
 
     The index is not written: what identifies a row belongs in columns. `table.attrs` (JSON-able) is kept.
@@ -97,17 +99,22 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
     write_bytes(buffer.getbuffer(), path)
 
 
-def read_table(path: Path | str) -> pd.DataFrame:
-    """Load a whole parquet file; raises FileError when it is missing, unreadable or damaged."""
+def read_table(path: Path | str) -> "pd.DataFrame":
+    """Load a whole parquet file; raises FileError when it cannot be read, UnusableFile when it is damaged."""
     return _parse(path, _table, "parquet")
 
 
-def _dataset(buffer: io.BytesIO) -> xr.Dataset:
+def _dataset(buffer: io.BytesIO) -> "xr.Dataset":
+    import h5py
+    import xarray as xr
+
     h5py.File(buffer, "r").close()  # h5netcdf prints noise from its destructor when HDF5 cannot open the file
     return xr.load_dataset(buffer, engine="h5netcdf").drop_encoding()
 
 
-def _table(buffer: io.BytesIO) -> pd.DataFrame:
+def _table(buffer: io.BytesIO) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.read_parquet(buffer, engine="pyarrow", page_checksum_verification=True)
 
 
@@ -117,9 +124,7 @@ def _parse(path: Path | str, parse: Callable[[io.BytesIO], Content], kind: str) 
     try:
         return parse(io.BytesIO(content))
     except Exception as error:  # the parsers raise a dozen types on garbled bytes, TypeError and KeyError among them
-        raise FileError(
-            f"{path} is not a whole {kind} file ({len(content)} bytes): delete it and run the rule that makes it again"
-        ) from error
+        raise UnusableFile(path, f"is not a whole {kind} file ({len(content)} bytes)") from error
 
 
 def read_bytes(path: Path | str) -> bytes:
@@ -130,6 +135,13 @@ def read_bytes(path: Path | str) -> bytes:
         raise FileError(f"{path} does not exist: run the rule that makes it first") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read ({_reason(error)}): make it a readable file and run again") from error
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be used, so that a new one can be made and nothing is lost; where it is now."""
+    aside = path.with_name(f"{path.stem}.unused{path.suffix}")
+    path.replace(aside)
+    return aside
 
 
 def _flush(path: Path) -> None:

@@ -148,7 +148,8 @@ def test_other_files_are_refused(tmp_path, content):
 )
 def test_a_checkpoint_of_another_run_is_refused(saved, identity, named):
     sentence = refused(saved[2], identity)
-    assert named in sentence and "belongs to another run" in sentence and "delete it to start afresh" in sentence
+    assert named in sentence and "belongs to another run" in sentence
+    assert "delete it and this run starts afresh" in sentence
 
 
 def test_many_differences_are_not_all_listed(saved):

@@ -371,7 +371,8 @@ def test_mistake_in_the_scale_itself(config, keys, value, text):
         (
             ["devise"],
             "cpu",
-            "devise is not a known key; known keys are scale, device, experiments, courses; did you mean device?",
+            "devise is not a known key; known keys are scale, device, job_minutes, experiments, courses; did you mean"
+            " device?",
         ),
     ],
 )

@@ -1,15 +1,35 @@
-"""The two descriptions of the environment say the same."""
+"""All descriptions of the environment say the same."""
 
+import re
 from pathlib import Path
 
+import pytest
 import yaml
 
-ENVS = Path(__file__).parents[2] / "envs"
+ROOT = Path(__file__).parents[2]
+ENVS = ROOT / "envs"
+
+
+def conda() -> list:
+    return yaml.safe_load((ENVS / "entroscape.yaml").read_text())["dependencies"]
 
 
 def test_conda_environment_has_the_pins_of_the_lock():
     lock = (ENVS / "requirements.lock").read_text().splitlines()
     pins = [line.strip() for line in lock if line.strip() and not line.startswith("#")]
-    environment = yaml.safe_load((ENVS / "entroscape.yaml").read_text())
-    assert next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)) == pins
+    assert next(entry["pip"] for entry in conda() if isinstance(entry, dict)) == pins
     assert "torch==2.13.0" in pins
+
+
+@pytest.mark.parametrize(
+    ("recipe", "copied"), [("Dockerfile", r"COPY (.*) /\S+"), ("entroscape.def", r"    (\S+) /entroscape/")]
+)
+def test_containers_install_the_lock_on_the_python_of_conda(recipe, copied):
+    text = (ENVS / recipe).read_text()
+    (python,) = re.findall(r"[Ff](?:rom|ROM):? python:(\S+)-slim", text)
+    assert f"python={python}" in conda()
+    assert len(re.findall(r"pip install .*--requirement requirements\.lock", text)) == 1
+    assert len(re.findall(r"pip install .*--no-deps", text)) == len(re.findall("pip install", text)) - 1
+    files = {name for line in re.findall(copied, text) for name in line.split()}
+    assert files == {"envs/requirements.lock", "pyproject.toml", "README.md", "src"}
+    assert all((ROOT / name).exists() for name in files)

@@ -3,18 +3,14 @@
 import gzip
 import hashlib
 import os
-import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from project import Project
 
-ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "src", "workflow")
 LABELS = np.repeat(np.arange(4), 20)
 PIXELS = np.full((80, 784), 100) + LABELS[:, None] + np.arange(784) % 2
 LINES = [",".join(map(str, [*row, label])) for row, label in zip(PIXELS, LABELS, strict=True)]
@@ -22,14 +18,12 @@ CONTENT = gzip.compress("\n".join(LINES).encode())
 FILE = "digits.csv.gz"
 
 
-class Project:
+class Digits(Project):
     """A copy of the project whose experiment is made from a file that a folder on this machine offers."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.offered = folder, folder / "offered" / FILE
-        for part in PARTS:
-            source = ROOT / part
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
+    def __init__(self, folder: Path, cache: Path):
+        super().__init__(folder, cache)
+        self.offered = folder / "offered" / FILE
         self.offered.parent.mkdir()
         self.offered.write_bytes(CONTENT)
         checksum = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -48,36 +42,23 @@ class Project:
             pooling=4,
             inputs="standardised",
         )
-        document = yaml.safe_load((ROOT / "config/experiments/spiral.yaml").read_text()) | {"data": data}
+        document = yaml.safe_load((folder / "config/experiments/spiral.yaml").read_text()) | {"data": data}
         (folder / "config/experiments/digits.yaml").write_text(yaml.safe_dump(document))
-        run = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+        run = yaml.safe_load((folder / "config/config.yaml").read_text())
         (folder / "config/config.yaml").write_text(yaml.safe_dump(run | {"experiments": ["spiral", "digits"]}))
 
-    def snakemake(self, *arguments: str, scale: str = "smoke") -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", f"scale={scale}", *arguments]
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.folder / "src")},
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-
-    def to_do(self, scale: str = "smoke") -> dict[str, int]:
-        planned = self.snakemake("--dry-run", "--", f"results/{scale}/data/digits.nc", scale=scale)
-        assert planned.returncode == 0, planned.stdout + planned.stderr
-        rows = re.findall(r"^(\w+) +(\d+)$", planned.stdout + planned.stderr, re.MULTILINE)
-        return {rule: int(count) for rule, count in rows if rule != "total"}
-
     def make(self, scale: str = "smoke") -> subprocess.CompletedProcess:
-        return self.snakemake("--", f"results/{scale}/data/digits.nc", scale=scale)
+        return self.snakemake(targets=[data_file(scale)], scale=scale)
+
+
+def data_file(scale: str = "smoke") -> str:
+    return f"results/{scale}/data/digits.nc"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Project:
-    project = Project(tmp_path_factory.mktemp("project"))
-    assert project.to_do() == {"fetch_source": 1, "prepare_data": 1}
+def project(tmp_path_factory) -> Digits:
+    project = Digits.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
+    assert project.to_do(data_file()) == {"fetch_source": 1, "prepare_data": 1}
     made = project.make()
     assert made.returncode == 0, made.stderr
     return project
@@ -92,10 +73,10 @@ def stored(project):
 
 
 def test_file_is_shared_by_all_scales_and_its_age_does_not_matter(project, stored):
-    assert project.to_do() == {}
-    assert project.to_do("paper") == {"prepare_data": 1}
+    assert project.to_do(data_file()) == {}
+    assert project.to_do(data_file("paper"), scale="paper") == {"prepare_data": 1}
     os.utime(stored)
-    assert project.to_do() == {}
+    assert project.to_do(data_file()) == {}
 
 
 def test_code_that_fetches_redoes_nothing_and_code_that_makes_data_does(project):
@@ -103,19 +84,19 @@ def test_code_that_fetches_redoes_nothing_and_code_that_makes_data_does(project)
         path = project.folder / "src/entroscape/data" / f"{module}.py"
         text = path.read_text()
         path.write_text(text + "# a comment\n")
-        assert project.to_do() == expected, module
+        assert project.to_do(data_file()) == expected, module
         path.write_text(text)
-    assert project.to_do() == {}
+    assert project.to_do(data_file()) == {}
 
 
 def test_file_that_is_there_is_enough_without_a_network(project, stored):
     project.offered.rename(project.offered.with_suffix(".away"))
     try:
-        again = project.snakemake("--force", "--", f"results/data/{FILE}")
+        again = project.snakemake("--force", targets=[f"results/data/{FILE}"])
         assert again.returncode == 0, again.stderr
         assert stored.read_bytes() == CONTENT
         stored.unlink()
-        lost = project.snakemake("--", f"results/data/{FILE}")
+        lost = project.snakemake(targets=[f"results/data/{FILE}"])
         assert lost.returncode != 0
         assert "cannot be downloaded" in lost.stdout + lost.stderr and not stored.exists()
         assert "MissingOutputException" not in lost.stdout + lost.stderr, "the job itself must fail"
@@ -137,16 +118,16 @@ def test_own_file_must_be_in_place(project):
     text = path.read_text()
     path.write_text(text.replace("source: offered", "source: mine"))
     try:
-        failed = project.snakemake("--dry-run", "--", "results/smoke/data/digits.nc")
+        failed = project.snakemake("--dry-run", targets=[data_file()])
         assert failed.returncode != 0
         assert "mine.csv does not exist: put in place the right file" in failed.stdout + failed.stderr
         (project.folder / "mine.csv").write_bytes(CONTENT)
-        assert project.to_do() == {"prepare_data": 1}
+        assert project.to_do(data_file()) == {"prepare_data": 1}
     finally:
         path.write_text(text)
 
 
 def test_all_files_can_be_fetched_beforehand(project, stored):
     stored.unlink()
-    assert project.snakemake("--", "sources").returncode == 0
+    assert project.snakemake(targets=["sources"]).returncode == 0
     assert stored.read_bytes() == CONTENT

@@ -245,36 +245,37 @@ def interrupted(start, tmp_path_factory) -> bytes:
     return (folder / "run.npz").read_bytes()
 
 
-def refusal(which: SampleSettings, inputs: dict[str, Path], folder: Path, content: bytes, replica: int = 0) -> str:
-    """The sentence with which a checkpoint is refused; it must stay as it is."""
-    path = folder / "run.npz"
-    path.write_bytes(content)
-    with pytest.raises(FileError) as caught:
-        sample.run(which, replica=replica, **inputs, output=folder / "output.nc", checkpoint_path=path, threads=1)
-    assert path.read_bytes() == content
-    assert not (folder / "output.nc").exists()
-    return str(caught.value)
+@pytest.fixture
+def afresh(inputs, unbroken, tmp_path, caplog):
+    """Function that runs from a checkpoint that cannot be continued; what the log says of it."""
+
+    def run(content: bytes, changes: dict | None = None, data: Path | None = None) -> str:
+        path, which, output = tmp_path / "run.npz", values(**changes or {}), tmp_path / "output.nc"
+        path.write_bytes(content)
+        places = inputs | ({"data": data} if data else {})
+        with caplog.at_level("WARNING"):
+            sample.run(SampleSettings(**which), replica=0, **places, output=output, checkpoint_path=path, threads=1)
+        assert (tmp_path / "run.unused.npz").read_bytes() == content, "nothing is lost"
+        assert not path.exists()
+        assert data or output.read_bytes() == unbroken(which)
+        return caplog.text
+
+    return run
 
 
-def test_a_checkpoint_of_another_config_is_refused(inputs, interrupted, tmp_path):
-    sentence = refusal(settings(factor=0.04), inputs, tmp_path, interrupted)
-    assert "belongs to another run (settings.procedure.factor: 0.05 there, 0.04 here)" in sentence
+def test_a_checkpoint_of_another_config_is_set_aside(interrupted, afresh):
+    said = afresh(interrupted, dict(factor=0.04))
+    assert "run.npz belongs to another run (settings.procedure.factor: 0.05 there, 0.04 here): it is kept as" in said
 
 
-def test_a_checkpoint_of_another_replica_is_refused(inputs, interrupted, tmp_path):
-    assert "(replica: 0 there, 1 here)" in refusal(settings(), inputs, tmp_path, interrupted, replica=1)
-
-
-def test_a_checkpoint_of_other_data_is_refused(inputs, interrupted, tmp_path):
+def test_a_checkpoint_of_other_data_is_set_aside(inputs, interrupted, afresh, tmp_path):
     data = read_dataset(inputs["data"])
     write_dataset(data.assign(x_train=data.x_train + 1e-9), tmp_path / "other" / "data.nc")
-    changed = inputs | {"data": tmp_path / "other" / "data.nc"}
-    assert "(inputs.data.nc: " in refusal(settings(), changed, tmp_path, interrupted)
+    assert "(inputs.data.nc: " in afresh(interrupted, data=tmp_path / "other" / "data.nc")
 
 
-def test_a_truncated_checkpoint_is_refused(inputs, interrupted, tmp_path):
-    for length in (0, 100, len(interrupted) // 2, len(interrupted) - 1):
-        assert "is damaged" in refusal(settings(), inputs, tmp_path, interrupted[:length])
+def test_a_truncated_checkpoint_is_set_aside(interrupted, afresh):
+    assert "is damaged" in afresh(interrupted[: len(interrupted) // 2])
 
 
 def test_start_states_of_another_network_are_refused(inputs, tmp_path):

@@ -1,17 +1,12 @@
 """The whole workflow at smoke scale, in a copy of the project: what it makes, and what a change makes it redo."""
 
-import os
-import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from project import Project
 
-ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "src", "workflow")
 SMOKE = Path("results/smoke")
 FIGURES = [*(f"EA-{number}" for number in range(1, 9)), *(f"GR-{number}" for number in range(1, 11)), "GR-T1"]
 SAMPLED = {"merge_landscapes", "analyse_landscape", "judge_claims", "ea1", "ea5", "ea8", "write_index", "all"}
@@ -26,56 +21,10 @@ NETWORK = {
 }
 
 
-class Project:
-    def __init__(self, folder: Path, cache: Path):
-        self.folder = folder
-        self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
-
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", *arguments, "--config", "scale=smoke"]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, text=True, capture_output=True, check=False
-        )
-
-    def to_do(self) -> dict[str, int]:
-        """Jobs of each rule that a run would execute."""
-        planned = self.snakemake("--dry-run")
-        assert planned.returncode == 0, planned.stderr
-        text = planned.stdout + planned.stderr
-        if "Nothing to be done" in text:
-            return {}
-        rows = re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE)
-        assert rows, text
-        return {rule: int(count) for rule, count in rows if rule != "total"}
-
-    def edited(self, path: str, old: str = "", new: str = "# a comment\n"):
-        """Context in which a file is changed: `old` replaced by `new`, or `new` appended."""
-        return _Edited(self.folder / path, old, new)
-
-
-class _Edited:
-    def __init__(self, path: Path, old: str, new: str):
-        self.path, self.old, self.new = path, old, new
-
-    def __enter__(self):
-        self.text, self.times = self.path.read_text(), self.path.stat()
-        assert self.old in self.text
-        self.path.write_text(self.text.replace(self.old, self.new, 1) if self.old else self.text + self.new)
-
-    def __exit__(self, *_):
-        self.path.write_text(self.text)
-        os.utime(self.path, ns=(self.times.st_atime_ns, self.times.st_mtime_ns))
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     """A copy of the project after a whole run at smoke scale."""
-    folder = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        source = ROOT / part
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, folder / part)
-    project = Project(folder, tmp_path_factory.mktemp("cache"))
+    project = Project.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
     run = project.snakemake()
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project
@@ -163,35 +112,32 @@ def test_sampling_again_gives_equal_bytes(project):
     replica = project.folder / SMOKE / "replicas/spiral/width-4/0.nc"
     before = replica.read_bytes()
     replica.unlink()
-    again = project.snakemake(str(SMOKE / "replicas/spiral/width-4/0.nc"))
+    again = project.snakemake(targets=[str(SMOKE / "replicas/spiral/width-4/0.nc")])
     assert again.returncode == 0, again.stderr
     assert replica.read_bytes() == before
 
 
-def test_replica_of_another_config_is_named_and_kept(project):
-    """A file that was sampled with other settings is refused, not merged, and neither it nor the landscape is lost."""
+@pytest.mark.parametrize("wrong", ["of another config", "truncated"])
+def test_a_replica_that_cannot_be_merged_is_named_kept_and_made_again(project, wrong):
     replicas = project.folder / SMOKE / "replicas/spiral"
+    replica, aside = (replicas / f"width-4/{name}" for name in ("1.nc", "1.unused.nc"))
     landscape = project.folder / SMOKE / "landscapes/spiral/width-4.nc"
-    original, merged = (replicas / "width-4/1.nc").read_bytes(), landscape.read_bytes()
-    foreign = (replicas / "width-6/1.nc").read_bytes()
-    (replicas / "width-4/1.nc").write_bytes(foreign)
+    original, merged = replica.read_bytes(), landscape.read_bytes()
+    other = (replicas / "width-6/1.nc").read_bytes() if wrong == "of another config" else original[:5000]
+    replica.write_bytes(other)
     timings = project.folder / SMOKE / "benchmarks/sample/spiral/width-4"
     command = [sys.executable, "-m", "entroscape.cli", "merge", "spiral", "width-4", "--scale", "smoke"]
     for r in (0, 1):
         command += ["--replica", str(replicas / f"width-4/{r}.nc"), "--timing", str(timings / f"{r}.tsv")]
-    run = subprocess.run(
-        [*command, "--output", str(landscape)],
-        cwd=project.folder,
-        env=project.environment,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    run = project.run([*command, "--output", str(landscape)])
     assert run.returncode == 1
-    assert "width-4/1.nc was not sampled with the present settings" in run.stderr
+    sentence = "was not sampled with the present settings" if wrong == "of another config" else "is not a whole netCDF"
+    assert f"width-4/1.nc {sentence}" in run.stderr and f"it is kept as {aside}, run again" in run.stderr
     assert "Traceback" not in run.stderr
-    assert landscape.read_bytes() == merged and (replicas / "width-4/1.nc").read_bytes() == foreign
-    (replicas / "width-4/1.nc").write_bytes(original)
+    assert landscape.read_bytes() == merged and aside.read_bytes() == other
+    assert project.to_do()["sample_landscape"] == 1
+    aside.unlink()
+    replica.write_bytes(original)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ rule analyse_landscape:
         low_loss=f"{RESULTS}/curves/{{experiment}}/{{variant}}.low_loss.parquet",
     log:
         f"{RESULTS}/logs/analyse/{{experiment}}/{{variant}}.log",
+    group:
+        "landscape"
     conda:
         ENVIRONMENT
     params:
@@ -43,6 +45,7 @@ rule find_milestones:
         f"{RESULTS}/milestones.parquet",
     log:
         f"{RESULTS}/logs/milestones.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:
@@ -89,6 +92,7 @@ for claims_file, judge, judged, about_courses in [
             ),
         log:
             f"{RESULTS}/logs/{claims_file}.log",
+        localrule: True
         conda:
             ENVIRONMENT
         params:

@@ -122,12 +122,6 @@ def variant_of(wildcards):
     return variants(EXPERIMENTS[wildcards.experiment])[wildcards.variant]
 
 
-def gpus(wildcards):
-    """GPUs that sampling this variant asks for: molecular dynamics takes one, unless it is told to do without."""
-    procedure = variant_of(wildcards).procedure.procedure
-    return int(procedure == "molecular_dynamics" and RUN.device != "cpu")
-
-
 def trained(wildcards):
     """Name of the variant whose baselines belong to this one: training does not depend on the sampler."""
     return variant_of(wildcards).name

@@ -15,6 +15,8 @@ rule merge_landscapes:
         f"{RESULTS}/logs/merge/{{experiment}}/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/merge/{{experiment}}/{{variant}}.tsv"
+    group:
+        "landscape"
     conda:
         ENVIRONMENT
     params:

@@ -35,6 +35,8 @@ rule prepare_data:
         f"{RESULTS}/logs/prepare/{{experiment}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/prepare/{{experiment}}.tsv"
+    group:
+        "data"
     conda:
         ENVIRONMENT
     params:

@@ -14,6 +14,9 @@ rule sample_landscape:
         f"{RESULTS}/benchmarks/sample/{{experiment}}/{{variant}}/{{replica}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=sampling_minutes,
+        gpu=gpus,
     params:
         settings=settings_of("sample"),
         code=sampler_code,

@@ -10,6 +10,8 @@ rule search_training:
         f"{RESULTS}/logs/search/{{experiment}}/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/search/{{experiment}}/{{variant}}.tsv"
+    group:
+        "baselines"
     conda:
         ENVIRONMENT
     params:
@@ -32,6 +34,8 @@ rule train_baselines:
         f"{RESULTS}/logs/train/{{experiment}}/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{experiment}}/{{variant}}.tsv"
+    group:
+        "baselines"
     conda:
         ENVIRONMENT
     params:

@@ -6,6 +6,7 @@ and null are what they look like (the core schema of YAML 1.2, and digits may be
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _number(float))
 def read_document(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; raises ConfigError with file and line when there is none."""
     try:
-        document = yaml.load(_text(path), Loader=_Loader)
-        json.dumps(document)
+        document = json.loads(_parsed(_text(path)))
     except yaml.YAMLError as error:
         raise ConfigError(_syntax_sentence(path, error)) from error
     except (TypeError, ValueError, RecursionError) as error:
@@ -74,6 +74,12 @@ def read_document(path: Path) -> dict[str, Any]:
         found = "the file is empty" if document is None else f"the file holds {json.dumps(document)[:40]}"
         raise ConfigError(f"{path}: must be a group of `key: value` lines, but {found}")
     return document
+
+
+@lru_cache(maxsize=64)  # keyed by the text itself: the workflow reads each file for every job
+def _parsed(text: str) -> str:
+    """YAML as JSON."""
+    return json.dumps(yaml.load(text, Loader=_Loader))
 
 
 def names_in(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from entroscape.errors import FileError
+from entroscape.errors import UnusableFile
 from entroscape.files import atomically, read_bytes
 from entroscape.provenance import differences
 
@@ -46,8 +46,10 @@ def load(path: Path, state_class: type[StateT], identity: dict, device: str = "c
 
     Raises
     ------
+    UnusableFile
+        If the file is damaged, or was written by a run of another identity.
     FileError
-        If the file cannot be read, is damaged, or was written by a run of another identity.
+        If it cannot be read.
     """
     content = read_bytes(path)
     try:
@@ -56,26 +58,21 @@ def load(path: Path, state_class: type[StateT], identity: dict, device: str = "c
             arrays = {name: stored[name] for name in stored.files if name != "plain"}
         written_by = plain.pop("identity")
     except Exception as problem:  # garbled bytes raise a dozen types, zlib.error and NotImplementedError among them
-        raise _damaged(path, problem) from problem
+        raise _unusable(path, f"is damaged ({problem})") from problem
     differing = differences(written_by, identity)
     if differing:
-        raise FileError(
-            f"checkpoint {path} belongs to another run ({'; '.join(differing[:3])}); delete it to start afresh, or "
-            "restore what differs to continue"
-        )
+        raise _unusable(path, f"belongs to another run ({'; '.join(differing[:3])})")
     for name in [name for name in arrays if name.startswith(_TENSOR)]:
         arrays[name.removeprefix(_TENSOR)] = torch.from_numpy(arrays.pop(name)).to(device)
     absent = state_class.__annotations__.keys() - plain.keys() - arrays.keys()
     if absent:
-        raise _damaged(path, f"no {', '.join(sorted(absent))}")
+        raise _unusable(path, f"is damaged (no {', '.join(sorted(absent))})")
     plain["generators"] = [_generator(state, device) for state in plain["generators"]]
     return state_class(**plain, **arrays)
 
 
-def _damaged(path: Path, reason: object) -> FileError:
-    return FileError(
-        f"checkpoint {path} is damaged ({reason}); delete it to start this run afresh, or put a good copy back"
-    )
+def _unusable(path: Path, reason: str) -> UnusableFile:
+    return UnusableFile(path, reason, "this run starts afresh")
 
 
 def _described(generator: np.random.Generator | torch.Generator) -> dict:

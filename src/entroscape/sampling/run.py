@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from entroscape.errors import EntroscapeError
 from entroscape.sampling import checkpoint
 from entroscape.sampling.workers import Workers
 
 
 class Interrupted(EntroscapeError):
-    """The run was asked to stop (SIGTERM or SIGINT); its checkpoint is on disk."""
+    """The run was asked to stop (SIGTERM or SIGINT), or its time is up; its checkpoint is on disk."""
 
 
 def drive(
@@ -26,6 +28,7 @@ def drive(
     checkpoint_path: Path,
     checkpoint_seconds: float,
     identity: dict,
+    deadline: float = np.inf,
 ) -> Iterator[tuple[int, Any]]:
     """Call `step(problem, state, workers)` until `steps` steps are done; yield (steps done, info) after each.
 
@@ -37,20 +40,24 @@ def drive(
         Threads that `step` may use; with molecular dynamics their number changes the rounding, and so the walk.
     checkpoint_path, checkpoint_seconds, identity
         Where and how often the state is saved, and what the file is stamped with. It is also saved on SIGTERM.
+    deadline
+        Unix time in seconds at which to save and stop.
 
     Raises
     ------
     Interrupted
-        After SIGTERM or SIGINT, once the checkpoint is written.
+        After SIGTERM or SIGINT, or at the deadline, once the checkpoint is written.
     """
     saved = time.monotonic()
     with Workers(threads) as workers, _signals() as received:
         while state.steps < steps:
             info = step(problem, state, workers)
+            if time.time() > deadline:
+                received.append("the time limit of this job")
             if received or time.monotonic() - saved > checkpoint_seconds:
                 checkpoint.save(checkpoint_path, state, identity)
                 saved = time.monotonic()
-            if received:
+            if received and state.steps < steps:
                 raise Interrupted(f"stopped by {received[0]}; {checkpoint_path} holds the state, run again to continue")
             yield state.steps, info
 

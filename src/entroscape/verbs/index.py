@@ -16,7 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from entroscape.errors import EntroscapeError, FileError
+from entroscape.errors import EntroscapeError, FileError, UnusableFile
 from entroscape.files import read_bytes, read_dataset, read_table, write_text
 from entroscape.plotting.imprint import power_of_ten
 from entroscape.templates import fill
@@ -138,7 +138,7 @@ def _claims(path: Path, folder: Path, figures: set[str]) -> dict[str, Any]:
     except OSError as error:
         raise FileError(f"{path} cannot be read ({error.strerror}): run the rule that makes it first") from error
     except (ValueError, KeyError) as error:
-        raise FileError(f"{path} is not a table of verdicts: delete it and run the rule that makes it again") from error
+        raise UnusableFile(path, "is not a table of verdicts") from error
     if unknown:
         raise FileError(f"{path} holds the verdict {unknown[0]!r}; known are {', '.join(VERDICTS)}: make it again")
     cells = [

@@ -10,7 +10,7 @@ import xarray as xr
 
 from entroscape.config.settings import MergeSettings
 from entroscape.digest import code_digest
-from entroscape.errors import FileError
+from entroscape.errors import UnusableFile
 from entroscape.files import read_dataset, write_dataset
 from entroscape.landscape import convergence
 from entroscape.landscape.merge import merge
@@ -56,16 +56,13 @@ def _walkers(run: xr.Dataset) -> int:
 
 
 def _checked(replica: xr.Dataset, path: Path, settings: MergeSettings) -> xr.Dataset:
-    """The replica, if it was sampled with the settings of today; raises FileError otherwise."""
+    """The replica, if it was sampled with the settings of today; raises UnusableFile otherwise."""
     try:
         stored = json.loads(replica.attrs["settings"])
     except (KeyError, ValueError):
         stored = {}
     if wrong := differences(stored, settings.sample.model_dump(mode="json")):
-        raise FileError(
-            f"{path} was not sampled with the present settings ({'; '.join(wrong[:3])}): "
-            "delete it and run the rule that makes it again"
-        )
+        raise UnusableFile(path, f"was not sampled with the present settings ({'; '.join(wrong[:3])})")
     return replica
 
 

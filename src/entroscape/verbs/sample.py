@@ -11,9 +11,10 @@ import torch
 
 from entroscape.config.settings import SampleSettings
 from entroscape.data.dataset import TaskData
+from entroscape.deadline import job_deadline
 from entroscape.digest import code_digest
-from entroscape.errors import ConfigError, FileError
-from entroscape.files import read_bytes, read_dataset, write_dataset
+from entroscape.errors import ConfigError, FileError, UnusableFile
+from entroscape.files import read_bytes, read_dataset, set_aside, write_dataset
 from entroscape.memory import keep_freed
 from entroscape.progress import logged
 from entroscape.provenance import stamp
@@ -40,11 +41,12 @@ def run(
 
     `device`: cpu, cuda or auto. Interruptions do not change the result on a CPU. Neither does the number of `threads`,
     except that molecular dynamics rounds otherwise when walkers are shared differently. The checkpoint is deleted at
-    the end.
+    the end; one that is damaged or belongs to another run is set aside, and the run starts afresh. Raises Interrupted
+    when the batch system is about to end this job, or on SIGTERM, with the checkpoint written.
     """
     keep_freed()
     torch.set_num_threads(1)  # threads share the walkers, not the tensors
-    device = _device(device, settings)
+    device = chosen_device(device, settings)
     modules = sampler_modules(settings.procedure.procedure, settings.network.kind)
     procedure, task_module = (importlib.import_module(module) for module in modules[:2])
     code = code_digest(__name__, *modules)
@@ -55,9 +57,9 @@ def run(
         "device": device,
         "inputs": {path.name: hashlib.sha256(read_bytes(path)).hexdigest()[:16] for path in (data, seeds)},
     }
-    problem = task_module.make_problem(settings, _task(settings, data), device)
-    if checkpoint_path.exists():
-        state = checkpoint.load(checkpoint_path, procedure.State, identity, device)
+    problem = task_module.make_problem(settings, read_task(settings, data), device)
+    state = _saved(checkpoint_path, procedure.State, identity, device)
+    if state is not None:
         logger.info("going on from %s, %d of %d steps done", checkpoint_path, state.steps, problem.steps)
     else:
         names = settings.experiment, settings.variant, replica
@@ -73,6 +75,7 @@ def run(
         checkpoint_path=checkpoint_path,
         checkpoint_seconds=settings.procedure.checkpoint_seconds,
         identity=identity,
+        deadline=job_deadline(),
     )
     moves = problem.moves_per_step
     for _ in logged(
@@ -86,7 +89,18 @@ def run(
     checkpoint_path.unlink(missing_ok=True)
 
 
-def _device(wanted: str, settings: SampleSettings) -> str:
+def _saved(path: Path, state_class: type, identity: dict, device: str) -> Any:
+    """The state to go on from, None if there is none; one that cannot be continued is set aside."""
+    if not path.exists():
+        return None
+    try:
+        return checkpoint.load(path, state_class, identity, device)
+    except UnusableFile as problem:
+        logger.warning("checkpoint %s %s: it is kept as %s, starting afresh", path, problem.reason, set_aside(path))
+        return None
+
+
+def chosen_device(wanted: str, settings: SampleSettings) -> str:
     """The device itself for "auto", "cpu" or "cuda"; Monte Carlo has only the CPU. Raises ConfigError without a GPU."""
     found = torch.cuda.is_available()
     if settings.procedure.procedure != "molecular_dynamics":
@@ -96,7 +110,7 @@ def _device(wanted: str, settings: SampleSettings) -> str:
     return "cuda" if wanted != "cpu" and found else "cpu"
 
 
-def _task(settings: SampleSettings, data: Path) -> TaskData:
+def read_task(settings: SampleSettings, data: Path) -> TaskData:
     """The points of this variant; raises FileError where a number is not finite."""
     task = TaskData.from_dataset(read_dataset(data))
     for name in ("x_train", "y_train", "x_test", "y_test"):
@@ -114,8 +128,6 @@ def _trained(settings: SampleSettings, problem: Any, seeds: Path) -> np.ndarray:
     trained = read_dataset(seeds)
     expected = problem.parameters
     if "theta" not in trained or trained["theta"].shape[1:] != (expected,):
-        raise FileError(
-            f"{seeds} holds no states of a network of {expected} parameters: delete it and run `train` for "
-            f"{settings.variant} again"
-        )
+        reason = f"holds no states of a network of {expected} parameters"
+        raise UnusableFile(seeds, reason, f"run `train` for {settings.variant} again")
     return trained["theta"].to_numpy()

@@ -1,0 +1,49 @@
+"""What a scale costs, figure by figure: planned updates over measured speeds."""
+
+import itertools
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from entroscape.files import read_table, write_text
+
+
+def run(figures: dict[str, list[str]], published: dict[str, float], *, speeds: list[Path], output: Path) -> None:
+    """Write a row for each kind of job of each item a figure shows, and print a row per figure.
+
+    figures: by name the items, "experiment/variant" or "courses/name", that each shows; published: GPU-hours, where
+    known; speeds: tables of `entroscape speed` and `entroscape course-speed`. Written are the columns item, job, jobs,
+    device and seconds of one job.
+    """
+    table = pd.concat([read_table(path) for path in speeds], ignore_index=True)
+    table = table.assign(
+        item=table["experiment"] + "/" + table["variant"], seconds=table["updates"] / table["updates_per_second"]
+    )
+    write_text(table[["item", "job", "jobs", "device", "seconds"]].to_csv(index=False), output)
+    Console(width=100).print(summary(table, figures, published))
+
+
+def summary(table: pd.DataFrame, figures: dict[str, list[str]], published: dict[str, float]) -> Table:
+    """A row per figure and one for all; what several figures show counts in each, and once for all."""
+    shown = Table(title="estimated cost", caption="published: GPU-hours where known")
+    for name in ("figure", "jobs", "GPU-hours", "CPU-hours", "longest job / h", "published"):
+        shown.add_column(name, justify="left" if name == "figure" else "right")
+    for figure, shows in {**figures, "all": list(itertools.chain(*figures.values()))}.items():
+        rows = table[table["item"].isin(shows)]
+        known = f"{published[figure]:,.0f}" if figure in published else ""
+        longest = rows["seconds"].max() / 3600 if len(rows) else 0.0
+        hours = [gpu_hours(rows), cpu_hours(rows), longest]
+        shown.add_row(figure, str(rows["jobs"].sum()), *(f"{value:,.2f}" for value in hours), known)
+    return shown
+
+
+def gpu_hours(table: pd.DataFrame) -> float:
+    """Hours of all jobs that have a GPU."""
+    return float((table["jobs"] * table["seconds"])[table["device"] == "cuda"].sum() / 3600)
+
+
+def cpu_hours(table: pd.DataFrame) -> float:
+    """Hours of all jobs on one core each, without a GPU."""
+    return float((table["jobs"] * table["seconds"])[table["device"] != "cuda"].sum() / 3600)

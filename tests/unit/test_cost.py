@@ -1,0 +1,46 @@
+"""What a scale costs: speeds that are measured here, and sums over what figures show."""
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from entroscape.config.load import load_experiment
+from entroscape.config.settings import settings_for, variants
+from entroscape.files import read_table, write_table
+from entroscape.verbs import cost, prepare, speed
+
+FIGURES = {"A": ["spiral/width-4"], "B": ["spiral/width-4", "courses/add"]}
+
+
+def rows(**changes) -> dict:
+    return dict(job="sample", jobs=2, device="cuda", updates=7_200_000, updates_per_second=1000.0) | changes
+
+
+def test_what_several_figures_show_counts_once_in_all(tmp_path):
+    sampled = dict(experiment="spiral", variant="width-4")
+    course = rows(job="course", jobs=1, device="cpu", experiment="courses", variant="add", updates=3_600_000)
+    write_table(pd.DataFrame([rows(**sampled), course]), tmp_path / "speed.parquet")
+    cost.run(FIGURES, {"B": 4000.0}, speeds=[tmp_path / "speed.parquet"], output=tmp_path / "cost.csv")
+    table = pd.read_csv(tmp_path / "cost.csv")
+    assert table["seconds"].tolist() == [7200.0, 3600.0]
+    assert (cost.gpu_hours(table), cost.cpu_hours(table)) == (4.0, 1.0)
+    console = Console(width=100, record=True)
+    console.print(cost.summary(table, FIGURES, {"B": 4000.0}))
+    lines = {line.split("│")[1].strip(): line for line in console.export_text().splitlines() if line.count("│") > 3}
+    assert "4.00" in lines["A"] and "0.00" in lines["A"]
+    assert "4,000" in lines["B"] and lines["all"].count("4.00") == 1 and "1.00" in lines["all"]
+
+
+@pytest.mark.parametrize("variant", ["width-4", "width-6-published", "width-6-wlmd", "width-6-wlhmc"])
+def test_every_procedure_is_measured_at_its_own_size(tmp_path, monkeypatch, variant):
+    monkeypatch.setattr(speed, "SECONDS", 0.05)
+    data = tmp_path / "data.nc"
+    prepare.run(settings_for("prepare", "spiral", None, "smoke"), output=data)
+    trained = variant == "width-4"
+    training = tuple(settings_for(of, "spiral", variant, "smoke") for of in ("search", "train")) if trained else None
+    sample = settings_for("sample", "spiral", variant, "smoke")
+    speed.run(sample, training, data=data, output=tmp_path / "speed.parquet", threads=1, device="cpu")
+    table = read_table(tmp_path / "speed.parquet")
+    assert table["job"].tolist() == (["sample", "train"] if trained else ["sample"])
+    assert (table["updates_per_second"] > 0).all() and (table["updates"] > 1000).all()
+    assert variant in variants(load_experiment("spiral", "smoke"))

@@ -1,0 +1,64 @@
+# What a scale will cost: speeds measured within seconds for each variant, and a table figure by figure.
+
+
+rule measure_speed:
+    input:
+        data=f"{RESULTS}/data/{{experiment}}.nc",
+    output:
+        f"{RESULTS}/speed/{{experiment}}/{{variant}}.parquet",
+    log:
+        f"{RESULTS}/logs/speed/{{experiment}}/{{variant}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=gpus,
+    params:
+        settings=settings_of("sample"),
+        code=code_of("verbs.speed"),
+        scale=RUN.scale,
+        device=RUN.device,
+    shell:
+        "entroscape speed {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
+        " --output {output} --threads {threads} --device {params.device} 2>&1 | tee {log}"
+
+
+rule measure_course_speed:
+    output:
+        f"{RESULTS}/speed/courses.parquet",
+    log:
+        f"{RESULTS}/logs/speed/courses.log",
+    conda:
+        ENVIRONMENT
+    params:
+        settings=[
+            settings_json(CourseSettings.of(COURSES, name)) for name in COURSE_NAMES
+        ],
+        code=code_of("verbs.course_speed"),
+        scale=RUN.scale,
+    shell:
+        "entroscape course-speed --scale {params.scale} --output {output} 2>&1 | tee {log}"
+
+
+rule cost:
+    input:
+        [
+            f"{RESULTS}/speed/{experiment}/{variant}.parquet"
+            for experiment, description in EXPERIMENTS.items()
+            for variant in variants(description)
+        ],
+        [f"{RESULTS}/speed/courses.parquet"] * RUN.courses,
+    output:
+        COST_TABLE,
+    log:
+        f"{RESULTS}/logs/cost.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        figures=json.dumps({figure: items_of(figure) for figure in FIGURES}),
+        published=json.dumps(PUBLISHED_HOURS),
+        code=code_of("verbs.cost"),
+        files=lambda w, input: " ".join(f"--speed {path}" for path in input),
+    shell:
+        "entroscape cost --figures {params.figures:q} --published {params.published:q} {params.files}"
+        " --output {output} 2>&1 | tee {log}"

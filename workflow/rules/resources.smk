@@ -1,0 +1,66 @@
+# What jobs ask of a cluster: GPUs, and time, which is known once the table of costs (cost.smk) has been made.
+
+import csv
+
+from snakemake.logging import logger
+
+COST_TABLE = f"{RESULTS}/cost.csv"
+# GPU-hours of the published maps: updates of a process at 24 h per million, two on an RTX 4090 [paper]; three widths
+# at 4,000 hours of an H100 each [paper].
+PUBLISHED_HOURS = {"GR-1": 15_360, "GR-2": 12_000}
+
+
+def gpus(wildcards):
+    """GPUs that sampling this variant asks for: molecular dynamics takes one, unless it is told to do without."""
+    procedure = variant_of(wildcards).procedure.procedure
+    return int(procedure == "molecular_dynamics" and RUN.device != "cpu")
+
+
+def items_of(figure):
+    """Landscapes and courses that a figure shows, as in the table of costs."""
+    return [
+        item
+        for name in FIGURES[figure][1]
+        for item in (
+            [name]
+            if name.startswith("courses/")
+            else [f"{name}/{variant}" for variant in variants(EXPERIMENTS[name])]
+        )
+    ]
+
+
+def sampling_minutes(wildcards, attempt):
+    """Time that a job asks for: twice what it should take, more on each retry, within `job_minutes`.
+
+    A job that comes to its end earlier saves its state, and the next attempt goes on from there.
+    """
+    seconds = ESTIMATED.get(f"{wildcards.experiment}/{wildcards.variant}", 0.0)
+    low, high = RUN.job_minutes
+    return min(high, attempt * max(low, round(2 * seconds / 60)))
+
+
+def cost_table():
+    """Rows of the table of costs, none where it has not been made."""
+    if not Path(COST_TABLE).exists():
+        return []
+    with Path(COST_TABLE).open() as table:
+        return list(csv.DictReader(table))
+
+
+def hours(on_gpu):
+    """Estimated hours of all jobs of this scale, on a GPU each or on a core each."""
+    return sum(
+        int(row["jobs"]) * float(row["seconds"]) / 3600
+        for row in COSTS
+        if (row["device"] == "cuda") == on_gpu
+    )
+
+
+COSTS = cost_table()
+ESTIMATED = {
+    row["item"]: float(row["seconds"]) for row in COSTS if row["job"] == "sample"
+}
+if COSTS and workflow.is_main_process:
+    logger.info(
+        f"Estimated for all of {RUN.scale}: {hours(True):,.1f} GPU-hours, {hours(False):,.1f} CPU-hours ({COST_TABLE})"
+    )
