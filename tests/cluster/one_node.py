@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "sinfo")
@@ -121,6 +122,12 @@ class OneNode:
         """State of every job that is not over: {id: state}."""
         lines = self.ask("squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
+
+    def started(self, job: str) -> float:
+        """Unix time at which a job began."""
+        return datetime.fromisoformat(
+            self.ask("squeue", "--noheader", "--jobs", job, "--format=%S").strip()
+        ).timestamp()
 
     def cancel(self, job: str) -> None:
         """Cancel a job, as its owner would."""

@@ -1,10 +1,14 @@
-"""Snakemake on a real Slurm of one node: figures come out as typed, and what clusters do to jobs does no harm."""
+"""Snakemake on a real Slurm of one node: figures come out, and what clusters do to jobs does no harm."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,11 +17,9 @@ from project import Project
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a Slurm can be started")
 
-PROFILE = ("--profile", "slurm")
 # Asks sooner than the profile does, for the jobs here take seconds.
-QUICK = (*PROFILE, "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5")
-FIGURES = ("EA-1",)
-DYNAMICS = "results/smoke/landscapes/spiral/wlmd.nc"
+SLURM = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5")
+TARGETS = ["spiral", "results/smoke/landscapes/spiral/width-6-wlmd.nc"]
 REPLICA = "results/smoke/replicas/spiral/width-4/0.nc"
 CHECKPOINT = "results/smoke/checkpoints/spiral/width-4/0.npz"
 LOG = "results/smoke/logs/sample/spiral/width-4/0.log"
@@ -31,59 +33,48 @@ def node(tmp_path_factory) -> Iterator[OneNode]:
 
 @pytest.fixture(scope="module")
 def finished(node, tmp_path_factory) -> Project:
-    """A copy of the project after a run on Slurm, as a user types it."""
+    """A copy of the project after a run on Slurm."""
     project = Project.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
-    run = project.snakemake(*PROFILE, targets=["spiral", DYNAMICS])
+    run = project.snakemake(*SLURM, targets=TARGETS)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project
 
 
 def test_figures_and_a_landscape_by_molecular_dynamics_come_out(finished):
-    for figure in FIGURES:
-        assert (finished.folder / f"results/smoke/figures/{figure}.png").stat().st_size > 500
-    assert (finished.folder / DYNAMICS).exists()
+    assert (finished.folder / "results/smoke/figures/EA-1.png").stat().st_size > 500
+    assert (finished.folder / TARGETS[1]).exists()
     command, job = (finished.folder / LOG).read_text().splitlines()[:2]
     assert command.startswith("$ entroscape sample ") and job.startswith("Slurm job ")
-    assert finished.to_do("spiral", DYNAMICS) == {}, "a run without Slurm sees the same results"
+    assert finished.to_do(*TARGETS) == {}, "a run without Slurm sees the same results"
 
 
-@pytest.fixture(scope="module")
-def longer(finished, tmp_path_factory) -> Callable[[], Project]:
-    """Function that copies the finished project, where one replica is to be sampled anew, for longer."""
+def longer(finished: Project, folder: Path, results: Path | None = None) -> Project:
+    """A copy of the finished project where one replica is to be sampled anew, for longer, and saved often.
 
-    def copy(results: Path | None = None) -> Project:
-        folder = tmp_path_factory.mktemp("disturbed")
-        shutil.copytree(finished.folder, folder, symlinks=True, dirs_exist_ok=True)
-        if results is not None:
-            shutil.copytree(folder / "results", results, dirs_exist_ok=True)
-            shutil.rmtree(folder / "results")
-            (folder / "results").symlink_to(results)
-        path = folder / "config/scales/smoke.yaml"
-        text = path.read_text()
-        place = text.index("production: 600_000", text.index("other_widths"))
-        path.write_text(text[:place] + text[place:].replace("production: 600_000", "production: 12_000_000", 1))
-        return Project(folder, Path(finished.environment["ENTROSCAPE_CACHE_DIR"]))
-
-    return copy
-
-
-@pytest.fixture(scope="module")
-def unbroken(longer) -> bytes:
-    """The replica of an undisturbed run, on this machine and without Slurm."""
-    project = longer()
-    run = project.snakemake("--cores", "1", targets=[REPLICA])
-    assert run.returncode == 0, run.stderr[-3000:]
-    return (project.folder / REPLICA).read_bytes()
+    results: where its results lie, if not in the folder.
+    """
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    if results is not None:
+        shutil.copytree(folder / "results", results, dirs_exist_ok=True)
+        shutil.rmtree(folder / "results")
+        (folder / "results").symlink_to(results)
+    experiment, scale = folder / "config/experiments/spiral.yaml", folder / "config/scales/smoke.yaml"
+    experiment.write_text(re.sub(r"checkpoint_seconds: \d+", "checkpoint_seconds: 1", experiment.read_text()))
+    text = scale.read_text()
+    place = text.index("production: 600_000", text.index("other_widths"))
+    scale.write_text(text[:place] + text[place:].replace("production: 600_000", "production: 8_000_000", 1))
+    return Project(folder, Path(finished.environment["ENTROSCAPE_CACHE_DIR"]))
 
 
 class Running:
-    """Snakemake at work on Slurm."""
+    """Snakemake at work on Slurm, for the one replica."""
 
     def __init__(self, project: Project, node: OneNode, *options: str):
-        self.project, self.node, self.seen = project, node, set(node.jobs())
-        with (project.folder / "snakemake.log").open("a") as log:
+        self.project, self.node, self.seen = project, node, ""
+        self.log = project.folder / "snakemake.log"
+        with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                project.command(*QUICK, *options, targets=[REPLICA]),
+                project.command(*SLURM, *options, targets=[REPLICA]),
                 cwd=project.folder,
                 env=project.environment,
                 stdout=log,
@@ -92,94 +83,159 @@ class Running:
 
     def sampling(self) -> str:
         """Id of the next job, once it has saved something of its own."""
-        job = ""
+        log, checkpoint = self.project.folder / LOG, self.project.folder / CHECKPOINT
 
-        def started() -> bool:
-            nonlocal job
-            job = next((one for one, state in self.node.jobs().items() if one not in self.seen), "")
-            log = self.project.folder / LOG
-            return bool(job) and log.exists() and f"Slurm job {job} " in log.read_text()
+        def job() -> str:
+            found = re.findall(r"Slurm job (\d+) ", log.read_text() if log.exists() else "")
+            return found[0] if found and found[0] in self.node.jobs() else ""
 
-        wait(started, f"no job starts: {self.said()[-2000:]}", 120)
-        self.seen.add(job)
-        began = time.time()
-        checkpoint = self.project.folder / CHECKPOINT
-        wait(lambda: checkpoint.exists() and checkpoint.stat().st_mtime > began, "nothing is saved", 60)
-        return job
+        wait(lambda: job() not in {"", self.seen}, f"no job starts, see {self.log}", 200)
+        self.seen, began = job(), time.time()
+        wait(lambda: checkpoint.exists() and checkpoint.stat().st_mtime > began, "nothing is saved", 100)
+        return self.seen
 
-    def said(self) -> str:
-        return (self.project.folder / "snakemake.log").read_text()
+    def sampler(self) -> int:
+        """Process that samples."""
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                here = (place / "cwd").resolve() == self.project.folder.resolve()
+                words = (place / "cmdline").read_bytes().split(b"\0")
+                if here and b"sample" in words and words[0].endswith(b"python"):
+                    return int(place.name)
+        raise LookupError("nothing samples")
 
     def finish(self) -> bytes:
         """The replica, once Snakemake is done with it."""
-        assert self.process.wait(300) == 0, self.said()[-3000:]
+        assert self.process.wait(400) == 0, self.log.read_text()[-3000:]
         return (self.project.folder / REPLICA).read_bytes()
 
 
-def test_a_job_cancelled_twice_goes_on(node, longer, unbroken):
-    running = Running(longer(), node)
+class Case:
+    """What a case works with: a project of its own, and the Slurm that all share."""
+
+    def __init__(self, node: OneNode, project: Project):
+        self.node, self.project = node, project
+        self.started: list[Running] = []
+
+    def start(self, *options: str) -> Running:
+        self.started.append(Running(self.project, self.node, *options))
+        return self.started[-1]
+
+    def stop(self) -> None:
+        """Leave nothing behind, whatever has happened."""
+        for running in self.started:
+            if running.process.poll() is None:
+                running.process.kill()
+                running.process.wait()
+
+    def again(self) -> str:
+        """What a second Snakemake says, which must not run."""
+        second = self.project.snakemake(*SLURM, targets=[REPLICA])
+        assert second.returncode != 0
+        return second.stdout + second.stderr
+
+    def said(self) -> str:
+        """The log of the last attempt, and those that Slurm kept of earlier ones."""
+        kept = (self.project.folder / ".snakemake/slurm_logs").rglob("*.log")
+        return "".join(path.read_text() for path in [self.project.folder / LOG, *kept])
+
+
+def cancelled_twice(case: Case) -> bytes:
+    running = case.start()
     for _ in range(2):
-        node.cancel(running.sampling())
-    assert running.finish() == unbroken
-    assert "going on from" in (running.project.folder / LOG).read_text()
+        case.node.cancel(running.sampling())
+    replica = running.finish()
+    assert "going on from" in case.said()
+    return replica
 
 
-def test_a_job_at_its_time_limit_saves_and_goes_on(node, longer):
-    project = longer()
-    path = project.folder / "config/scales/smoke.yaml"
-    path.write_text(path.read_text().replace("production: 12_000_000", "production: 36_000_000"))
-    running = Running(project, node, "--set-resources", "sample_landscape:runtime=1")
-    running.finish()
-    assert "going on from" in (project.folder / LOG).read_text()
-    assert "the time limit of this job" in running.said() or "TIMEOUT" not in running.said()
+def at_its_time_limit(case: Case) -> bytes:
+    """Slurm knows no limit below a minute, so the job is made to sleep through most of it."""
+    running = case.start("--set-resources", "sample_landscape:runtime=1")
+    job = running.sampling()
+    sampler = running.sampler()
+    os.kill(sampler, signal.SIGSTOP)
+    time.sleep(max(0.0, case.node.started(job) + 57.3 - time.time()))
+    os.kill(sampler, signal.SIGCONT)
+    replica = running.finish()
+    assert "stopped by the time limit of this job" in case.said() and "going on from" in case.said()
+    return replica
 
 
-def test_snakemake_killed_and_started_again(node, longer, unbroken):
-    running = Running(longer(), node)
+def snakemake_killed(case: Case) -> bytes:
+    running = case.start()
     running.sampling()
     running.process.kill()
     running.process.wait()
-    locked = running.project.snakemake(*QUICK, targets=[REPLICA])
-    assert locked.returncode != 0 and "locked" in locked.stdout + locked.stderr
-    assert running.project.snakemake("--unlock").returncode == 0
-    assert Running(running.project, node).finish() == unbroken
+    assert "locked" in case.again()
+    assert case.project.snakemake("--unlock").returncode == 0
+    return case.start().finish()
 
 
-def test_a_second_snakemake_leaves_everything_alone(node, longer, unbroken):
-    running = Running(longer(), node)
+def second_snakemake(case: Case) -> bytes:
+    running = case.start()
+    job = running.sampling()
+    assert "locked" in case.again()
+    assert job in case.node.jobs()
+    return running.finish()
+
+
+def daemon_restarted(case: Case) -> bytes:
+    running = case.start()
     running.sampling()
-    before = node.jobs()
-    second = running.project.snakemake(*QUICK, targets=[REPLICA])
-    assert second.returncode != 0 and "locked" in second.stdout + second.stderr
-    assert node.jobs() == before
-    assert running.finish() == unbroken
-
-
-def test_a_daemon_that_restarts_does_not_disturb(node, longer, unbroken):
-    running = Running(longer(), node)
-    running.sampling()
-    node.stop("slurmd")
+    case.node.stop("slurmd")
     time.sleep(2)
-    node.start_node()
-    assert running.finish() == unbroken
+    case.node.start_node()
+    return running.finish()
 
 
-@pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
-    command = ["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", str(tmp_path)]
-    mount = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mount.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mount.stderr.strip()}")
-    yield tmp_path
-    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
-
-
-def test_a_disk_that_is_full_for_a_while(node, longer, unbroken, small_disk):
-    running = Running(longer(small_disk), node)
+def disk_full(case: Case) -> bytes:
+    running = case.start()
     running.sampling()
-    filler = small_disk / "filler"
-    free = os.statvfs(small_disk)
-    filler.write_bytes(bytes(free.f_bavail * free.f_frsize))
-    wait(lambda: "Error in rule sample_landscape" in running.said(), "a full disk goes unnoticed", 120)
-    filler.unlink()
-    assert running.finish() == unbroken
+    disk = (case.project.folder / "results").resolve()
+    space = os.statvfs(disk)
+    (disk / "filler").write_bytes(bytes(space.f_bavail * space.f_frsize))
+    wait(lambda: "Trying to restart" in running.log.read_text(), "a full disk goes unnoticed", 200)
+    (disk / "filler").unlink()
+    replica = running.finish()
+    assert "No space left on device" in case.said() and "going on from" in case.said()
+    return replica
+
+
+CASES = (cancelled_twice, at_its_time_limit, snakemake_killed, second_snakemake, daemon_restarted, disk_full)
+
+
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("disk")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def replicas(node, finished, small_disk, tmp_path_factory) -> Iterator[dict[str, Future]]:
+    """What comes of every case. They run at the same time, since most of it is waiting."""
+    folder = tmp_path_factory.mktemp("cases")
+    cases = {
+        case: Case(node, longer(finished, folder / case.__name__, small_disk if case is disk_full else None))
+        for case in CASES
+    }
+    with ThreadPoolExecutor(len(CASES)) as pool:
+        yield {case.__name__: pool.submit(case, given) for case, given in cases.items()}
+        for case in cases.values():
+            case.stop()
+
+
+@pytest.fixture(scope="module")
+def unbroken(finished, replicas, tmp_path_factory) -> bytes:
+    """The replica of an undisturbed run, without Slurm."""
+    project = longer(finished, tmp_path_factory.mktemp("unbroken") / "project")
+    run = project.snakemake("--cores", "1", targets=[REPLICA])
+    assert run.returncode == 0, run.stderr[-3000:]
+    return (project.folder / REPLICA).read_bytes()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_what_is_disturbed_ends_as_if_it_had_not_been(replicas, unbroken, case: Callable[[Case], bytes]):
+    assert replicas[case.__name__].result(600) == unbroken

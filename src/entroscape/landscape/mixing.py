@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import permutation_test
 
 FEWEST_WALKERS = 4  # of a replica: fewer can be dealt out in too few ways to call any of them rare
-DEALS = 1000  # drawn where there are more
+DEALS = 400  # drawn where there are more
 
 
 def r_hat(visits: np.ndarray, weights: np.ndarray) -> np.ndarray:
