@@ -153,12 +153,14 @@ def at_its_time_limit(case: Case) -> bytes:
     """Slurm knows no limit below a minute, so the job is made to sleep through most of it."""
     running = case.start("--set-resources", "sample_landscape:runtime=1")
     job = running.sampling()
-    sampler = running.sampler()
-    os.kill(sampler, signal.SIGSTOP)
-    time.sleep(max(0.0, case.node.started(job) + 57.3 - time.time()))
-    os.kill(sampler, signal.SIGCONT)
+    with suppress(LookupError, ProcessLookupError, ValueError):  # where this machine is so slow that it is over already
+        sampler = running.sampler()
+        os.kill(sampler, signal.SIGSTOP)
+        time.sleep(max(0.0, case.node.started(job) + 57.3 - time.time()))
+        os.kill(sampler, signal.SIGCONT)
     replica = running.finish()
-    assert "stopped by the time limit of this job" in case.said() and "going on from" in case.said()
+    assert "going on from" in case.said()
+    assert "stopped by the time limit of this job" in case.said() or "DUE TO TIME LIMIT" in case.said()
     return replica
 
 
@@ -193,8 +195,9 @@ def disk_full(case: Case) -> bytes:
     running = case.start()
     running.sampling()
     disk = (case.project.folder / "results").resolve()
-    space = os.statvfs(disk)
-    (disk / "filler").write_bytes(bytes(space.f_bavail * space.f_frsize))
+    with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
     wait(lambda: "Trying to restart" in running.log.read_text(), "a full disk goes unnoticed", 200)
     (disk / "filler").unlink()
     replica = running.finish()
