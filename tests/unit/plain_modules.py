@@ -1,7 +1,7 @@
 """Walkers of a batched network against one plain torch.nn module for each, shared by the tests of the networks.
 
-Plain modules do without oneDNN: on a processor without AVX-512 (AMD Zen 3) torch 2.13's gradients of convolutions of few
-channels in single precision come out wrong with it, differently each time.
+Plain modules do without oneDNN: on a processor without AVX-512 (AMD Zen 3) torch 2.13's gradients of convolutions of
+few channels in single precision come out wrong with it, differently each time.
 """
 
 import torch
