@@ -154,9 +154,9 @@ def at_its_time_limit(case: Case) -> bytes:
     running = case.start("--set-resources", "sample_landscape:runtime=1")
     job = running.sampling()
     with suppress(LookupError, ProcessLookupError, ValueError):  # where this machine is so slow that it is over already
-        sampler = running.sampler()
+        started, sampler = case.node.started(job), running.sampler()
         os.kill(sampler, signal.SIGSTOP)
-        time.sleep(max(0.0, case.node.started(job) + 57.3 - time.time()))
+        time.sleep(max(0.0, started + 57.3 - time.time()))
         os.kill(sampler, signal.SIGCONT)
     replica = running.finish()
     assert "going on from" in case.said()
