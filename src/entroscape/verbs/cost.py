@@ -27,7 +27,7 @@ def run(figures: dict[str, list[str]], published: dict[str, float], *, speeds: l
 
 def summary(table: pd.DataFrame, figures: dict[str, list[str]], published: dict[str, float]) -> Table:
     """A row per figure and one for all; what several figures show counts in each, and once for all."""
-    shown = Table(title="estimated cost", caption="published: GPU-hours where known")
+    shown = Table(title="estimated cost", caption="published: GPU-hours of the published maps")
     for name in ("figure", "jobs", "GPU-hours", "CPU-hours", "longest job / h", "published"):
         shown.add_column(name, justify="left" if name == "figure" else "right")
     for figure, shows in {**figures, "all": list(itertools.chain(*figures.values()))}.items():
