@@ -88,6 +88,13 @@ class OneNode:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with suppress(subprocess.SubprocessError, OSError, TimeoutError):
+            for job in self.jobs():
+                self.cancel(job)
+            wait(
+                lambda: not self.ask("squeue", "--noheader", "--states=PENDING,RUNNING,COMPLETING").strip(),
+                "jobs do not end",
+            )
         for name in reversed(list(self.daemons)):
             self.stop(name)
         for name in ("slurm.conf", "gres.conf"):
