@@ -249,15 +249,17 @@ def interrupted(start, tmp_path_factory) -> bytes:
 def afresh(inputs, unbroken, tmp_path, caplog):
     """Function that runs from a checkpoint that cannot be continued; what the log says of it."""
 
-    def run(content: bytes, changes: dict | None = None, data: Path | None = None) -> str:
+    def run(content: bytes, changes: dict | None = None, data: Path | None = None, replica: int = 0) -> str:
         path, which, output = tmp_path / "run.npz", values(**changes or {}), tmp_path / "output.nc"
         path.write_bytes(content)
         places = inputs | ({"data": data} if data else {})
         with caplog.at_level("WARNING"):
-            sample.run(SampleSettings(**which), replica=0, **places, output=output, checkpoint_path=path, threads=1)
+            sample.run(
+                SampleSettings(**which), replica=replica, **places, output=output, checkpoint_path=path, threads=1
+            )
         assert (tmp_path / "run.unused.npz").read_bytes() == content, "nothing is lost"
         assert not path.exists()
-        assert data or output.read_bytes() == unbroken(which)
+        assert data or replica or output.read_bytes() == unbroken(which)
         return caplog.text
 
     return run
@@ -274,8 +276,13 @@ def test_a_checkpoint_of_other_data_is_set_aside(inputs, interrupted, afresh, tm
     assert "(inputs.data.nc: " in afresh(interrupted, data=tmp_path / "other" / "data.nc")
 
 
+def test_a_checkpoint_of_another_replica_is_set_aside(interrupted, afresh):
+    assert "(replica: 0 there, 1 here)" in afresh(interrupted, replica=1)
+
+
 def test_a_truncated_checkpoint_is_set_aside(interrupted, afresh):
-    assert "is damaged" in afresh(interrupted[: len(interrupted) // 2])
+    for length in (0, 100, len(interrupted) // 2, len(interrupted) - 1):
+        assert "is damaged" in afresh(interrupted[:length])
 
 
 def test_start_states_of_another_network_are_refused(inputs, tmp_path):

@@ -110,11 +110,16 @@ def code_by_kind(verb, *modules):
     )
 
 
-def sampler_code(wildcards):
-    """Param function: digest of the verb that samples and of what its procedure is made of."""
-    procedure = variant_of(wildcards).procedure.procedure
-    network = EXPERIMENTS[wildcards.experiment].model.kind
-    return code_digest("entroscape.verbs.sample", *sampler_modules(procedure, network))
+def sampler_code(verb):
+    """Param function: digest of a verb that samples and of what the procedure is made of."""
+
+    def digest(wildcards):
+        procedure = variant_of(wildcards).procedure.procedure
+        network = EXPERIMENTS[wildcards.experiment].model.kind
+        modules = sampler_modules(procedure, network)
+        return code_digest(f"entroscape.verbs.{verb}", *modules)
+
+    return digest
 
 
 def variant_of(wildcards):

@@ -14,7 +14,7 @@ rule measure_speed:
         gpu=gpus,
     params:
         settings=settings_of("sample"),
-        code=code_of("verbs.speed"),
+        code=sampler_code("speed"),
         scale=RUN.scale,
         device=RUN.device,
     shell:

@@ -19,7 +19,7 @@ rule sample_landscape:
         gpu=gpus,
     params:
         settings=settings_of("sample"),
-        code=sampler_code,
+        code=sampler_code("sample"),
         scale=RUN.scale,
         device=RUN.device,
         checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/{{variant}}/{{replica}}.npz",

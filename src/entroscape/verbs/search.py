@@ -30,7 +30,7 @@ def run(settings: SearchSettings, *, data: Path, output: Path, threads: int) -> 
     """
     torch.set_num_threads(threads)
     problem = read_problem(settings, data)
-    sizes = _batch_sizes(settings, len(problem.y_train))
+    sizes = batch_sizes(settings, len(problem.y_train))
     parts = [rows for size in sizes for rows in _grid(settings, problem, size, len(sizes))]
     table = pd.concat(parts, ignore_index=True)
     for (optimizer, protocol), (learning_rate, batch_size) in choose(table).items():
@@ -40,7 +40,7 @@ def run(settings: SearchSettings, *, data: Path, output: Path, threads: int) -> 
     write_table(table, output)
 
 
-def _batch_sizes(settings: SearchSettings, points: int) -> list[int]:
+def batch_sizes(settings: SearchSettings, points: int) -> list[int]:
     """Batch sizes to try: all those of the grid that the train points can fill; raises ConfigError if there is none."""
     sizes = [size for size in settings.search.batch_sizes if size <= points]
     if not sizes:

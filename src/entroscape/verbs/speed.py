@@ -22,6 +22,7 @@ from entroscape.sampling.workers import Workers
 from entroscape.training.baselines import Runs, train
 from entroscape.training.problem import read_problem
 from entroscape.verbs.sample import chosen_device, read_task
+from entroscape.verbs.search import batch_sizes
 
 SECONDS = 2.0  # that sampling is watched, after its first round
 ROOM = 10.0  # in ln L above the axis, so that networks at their random start lie on it
@@ -61,7 +62,6 @@ def _sampling(settings: SampleSettings, data: Path, device: str, threads: int) -
     """Moves of a replica, and moves per second of its walkers from random states, in one window without a lower end."""
     task, modules = read_task(settings, data), sampler_modules(settings.procedure.procedure, settings.network.kind)
     procedure, task_module = (importlib.import_module(module) for module in modules[:2])
-    planned = task_module.make_problem(settings, task, device)
     problem = task_module.make_problem(_roomy(settings), task, device)
     network = make_network(settings.network, task)
     theta = network.domain.project(network.initial(torch_generator("speed"), STARTS)).numpy()
@@ -69,11 +69,11 @@ def _sampling(settings: SampleSettings, data: Path, device: str, threads: int) -
     state = procedure.init(problem, starts, lambda role: generator("speed", role))
     with Workers(threads) as workers:
         speed = _rate(lambda: procedure.step(problem, state, workers), device)
-    return planned.steps * planned.moves_per_step, speed * problem.moves_per_step
+    return problem.steps * problem.moves_per_step, speed * problem.moves_per_step
 
 
 def _roomy(settings: SampleSettings) -> SampleSettings:
-    """The same walkers in a single window, whose upper end is out of reach."""
+    """The same walkers for as many moves in a single window, whose upper end is out of reach."""
     axis = settings.observables.ln_train_loss
     axis = axis.model_copy(update={"max": axis.max + ROOM})
     changes = {}
@@ -88,8 +88,7 @@ def _roomy(settings: SampleSettings) -> SampleSettings:
 def _training(search: SearchSettings, settings: TrainSettings, data: Path) -> tuple[int, float]:
     """Steps of all runs of the search and of the baselines, with the descents after them, and such steps per second."""
     problem = read_problem(settings, data)
-    grid, points = search.search, len(problem.y_train)
-    sizes = [size for size in grid.batch_sizes if size <= points] or [points]
+    grid, sizes = search.search, batch_sizes(search, len(problem.y_train))
     protocols = list(itertools.product(search.optimizers, problem.protocols))
     runs = Runs.grid([(*one, 1e-3) for one in protocols], max(sizes), settings.runs)
     part = next(runs.parts(problem.runs_at_once(max(sizes))))
