@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-TIERS = {"unit", "exact", "statistics", "mutation", "workflow", "cluster"}
+TIERS = {"unit", "exact", "statistics", "mutation", "workflow", "cluster", "gpu"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -193,28 +193,3 @@ def test_a_launcher_calls_the_function_each_time_on_a_cpu():
     for _ in range(4):
         launch("key", lambda: calls.append(1), [torch.Generator()])
     assert len(calls) == 4
-
-
-def on_gpu(integrator: str, launcher=None, domain=BOX):
-    """A run on the GPU, its rounds captured or, with a launcher that only calls, one by one."""
-    options = settings(TWO, walkers=8, integrator=integrator, leapfrog_steps=2, jitter=0.1)
-    problem = molecular_dynamics.make_problem(observe, LAYOUT, domain.to("cuda", domain.dtype), GRID, options)
-    if launcher is not None:
-        object.__setattr__(problem, "launch", launcher)
-    state = molecular_dynamics.init(problem, starts(), partial(random.generator, "graph"))
-    while state.steps < problem.steps:
-        molecular_dynamics.step(problem, state, Workers(1))
-    return problem, state
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-@pytest.mark.parametrize("domain", [BOX, SHELLS["geodesic"]], ids=lambda domain: domain.name)
-@pytest.mark.parametrize("integrator", INTEGRATORS)
-def test_captured_rounds_are_the_rounds_themselves(integrator, domain):
-    """The same generator state gives the same random numbers, and so the same walks but for rounding."""
-    captured, state = on_gpu(integrator, domain=domain)
-    assert sum(graph is not None for graph in captured.launch._graphs.values()) == 10, "one each stage and block"
-    _, plain = on_gpu(integrator, lambda key, function, generators: function(), domain)
-    torch.testing.assert_close(state.theta, plain.theta, rtol=1e-8, atol=1e-8)
-    torch.testing.assert_close(state.blocks, plain.blocks, rtol=1e-6, atol=1e-9)
-    torch.testing.assert_close(state.entropy, plain.entropy, rtol=1e-8, atol=1e-9)

@@ -8,44 +8,49 @@ from entroscape.numba_cache import njit_reordered as _njit
 
 
 @_njit
-def forward(attention, first, second, base, tokens, rectified, out):
-    """out[W, N, K] = base[W, K] + sum over heads of attention[W, H, 0, N] first[W, H, x] + [.., 1, ..] second[W, H, y].
+def forward(attention, first, second, base, tokens, neurons, others):
+    """base[W, K] + sum over heads of attention[W, H, 0, N] first[W, H, x] + attention[W, H, 1, N] second[W, H, y].
 
-    first, second: [W, H, P, K]. tokens: int64[W or 1, N, 2], the x and y of each prompt. Then ReLU on the first
-    `rectified` of the K.
+    first, second: [W, H, P, K]. tokens: int64[W or 1, N, 2], the x and y of each prompt. The first of the K go to
+    neurons[W, N, R] through ReLU, the rest to others[W, N, K - R].
     """
     walkers, heads, _, count = attention.shape
-    width, zero = base.shape[1], base[0, 0] * 0
+    width, rectified, zero = base.shape[1], neurons.shape[2], base[0, 0] * 0
     for w in range(walkers):
         mine = tokens[w if len(tokens) > 1 else 0]
         for n in range(count):
-            row, x, y = out[w, n], mine[n, 0], mine[n, 1]
-            for k in range(width):
-                row[k] = base[w, k]
+            neuron, other, x, y = neurons[w, n], others[w, n], mine[n, 0], mine[n, 1]
+            for k in range(rectified):
+                neuron[k] = base[w, k]
+            for k in range(rectified, width):
+                other[k - rectified] = base[w, k]
             for h in range(heads):
                 a, b = attention[w, h, 0, n], attention[w, h, 1, n]
                 left, right = first[w, h, x], second[w, h, y]
-                for k in range(width):
-                    row[k] += a * left[k] + b * right[k]
+                for k in range(rectified):
+                    neuron[k] += a * left[k] + b * right[k]
+                for k in range(rectified, width):
+                    other[k - rectified] += a * left[k] + b * right[k]
             for k in range(rectified):
-                row[k] = zero if row[k] <= zero else row[k]
+                neuron[k] = zero if neuron[k] <= zero else neuron[k]
 
 
 @_njit
 def backward(
-    gradient, out, rectified, attention, first, second, tokens, to_attention, to_first, to_second, to_base, spare
+    to_neurons, to_others, neurons, attention, first, second, tokens, to_attention, to_first, to_second, to_base, spare
 ):
-    """Add to the last four the gradients of the arguments of `forward` that they are named after; spare[K]."""
+    """Add to the last four before spare[K] the gradients of the arguments of `forward` that they are named after."""
     walkers, heads, _, count = attention.shape
-    width, zero = to_base.shape[1], to_base[0, 0] * 0
+    width, rectified, zero = to_base.shape[1], neurons.shape[2], to_base[0, 0] * 0
     for w in range(walkers):
         mine = tokens[w if len(tokens) > 1 else 0]
         for n in range(count):
-            given, result, x, y = gradient[w, n], out[w, n], mine[n, 0], mine[n, 1]
+            to_neuron, to_other, neuron = to_neurons[w, n], to_others[w, n], neurons[w, n]
+            x, y = mine[n, 0], mine[n, 1]
             for k in range(rectified):
-                spare[k] = zero if result[k] <= zero else given[k]
+                spare[k] = zero if neuron[k] <= zero else to_neuron[k]
             for k in range(rectified, width):
-                spare[k] = given[k]
+                spare[k] = to_other[k - rectified]
             for k in range(width):
                 to_base[w, k] += spare[k]
             for h in range(heads):

@@ -78,8 +78,8 @@ def transformer_logits(theta: Tensor, prompts: Tensor, layout: ParameterLayout, 
     reader = torch.cat([t.hidden_weight, t.unembedding], 1)  # [W, M + V, D]
     offset = torch.cat([t.hidden_bias, (t.unembedding @ t.back_bias.unsqueeze(2)).squeeze(2)], 1)
     first, second, base = _tables(t, equals, tokens, reader, heads)
-    read = mix(attention, first, second, base + offset, prompts, rectified=neurons)
-    return torch.baddbmm(read[..., neurons:], read[..., :neurons], (t.unembedding @ t.back_weight).mT)
+    active, direct = mix(attention, first, second, base + offset, prompts, rectified=neurons)
+    return torch.baddbmm(direct, active, (t.unembedding @ t.back_weight).mT)
 
 
 def _attention(t: Tensors, equals: Tensor, tokens: Tensor, prompts: Tensor, heads: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Work that a GPU is given as one launch instead of thousands."""
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import torch
 
@@ -15,6 +16,7 @@ class Launcher:
     def __init__(self) -> None:
         self._graphs: dict[Hashable, torch.cuda.CUDAGraph | None] = {}
         self._functions: dict[Hashable, Callable[[], None]] = {}  # they keep alive what graphs work on
+        self._memory: Any = None  # that all graphs use in turn: none leaves anything there
 
     def __call__(self, key: Hashable, function: Callable[[], None], generators: Sequence[torch.Generator]) -> None:
         """Call the function, or replay what it did; `generators` are all that it draws from."""
@@ -27,17 +29,18 @@ class Launcher:
             with torch.cuda.stream(aside):
                 function()
             torch.cuda.synchronize()
+            torch.cuda.empty_cache()  # no other stream could use that memory
         else:
             graph = self._graphs[key]
             if graph is None:
-                graph = self._graphs[key] = _capture(function, generators)
+                graph = self._graphs[key] = self._capture(function, generators)
             graph.replay()
 
-
-def _capture(function: Callable[[], None], generators: Sequence[torch.Generator]) -> torch.cuda.CUDAGraph:
-    graph = torch.cuda.CUDAGraph()
-    for generator in generators:
-        graph.register_generator_state(generator)
-    with torch.cuda.graph(graph):
-        function()
-    return graph
+    def _capture(self, function: Callable[[], None], generators: Sequence[torch.Generator]) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        for generator in generators:
+            graph.register_generator_state(generator)
+        self._memory = self._memory or torch.cuda.graph_pool_handle()
+        with torch.cuda.graph(graph, pool=self._memory):
+            function()
+        return graph
