@@ -3,18 +3,17 @@
 import time
 from collections.abc import Callable, Sequence
 
-import torch
+from entroscape import devices
 
 DROPPED = 2  # first rounds, in which code is compiled and graphs are captured
 
 
 def seconds(run: Callable[[], object], device: str = "cpu") -> float:
     """Time until the device has done it."""
-    synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None
-    synchronise()
+    devices.wait(device)
     began = time.perf_counter()
     run()
-    synchronise()
+    devices.wait(device)
     return time.perf_counter() - began
 
 

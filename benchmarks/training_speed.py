@@ -1,4 +1,4 @@
-"""Training on modular arithmetic at the published size: milliseconds per full-batch step, one run, one core."""
+"""Training on modular arithmetic at the published size: milliseconds per full-batch step of a run."""
 
 from collections.abc import Callable
 
@@ -20,8 +20,13 @@ WAND = WanD(kind="wand", learning_rate=3e-3, temperature=0.5, friction=0.5, onse
 BIAS = 500.0
 
 
-def settings(optimizer: AdamW | WanD) -> CourseSettings:
-    course = Course(operation="add", train_fraction=0.5, d_model=D_MODEL, optimizer=optimizer, runs=1, steps=1_000_000)
+RUNS = {"cpu": 1, "cuda": 10}  # at once, as courses are trained on each device
+
+
+def settings(optimizer: AdamW | WanD, runs: int = 1) -> CourseSettings:
+    course = Course(
+        operation="add", train_fraction=0.5, d_model=D_MODEL, optimizer=optimizer, runs=runs, steps=1_000_000
+    )
     axis = Axis(min=-12.0, max=3.0, bin_width=0.1)
     entropy = Entropy(bias=BIAS, factor=0.1, factor_steps=1000, deposit_width=1.0, axis=axis)
     network = Heads(heads=HEADS, mlp_ratio=MLP_RATIO)
@@ -31,26 +36,28 @@ def settings(optimizer: AdamW | WanD) -> CourseSettings:
     )  # fmt: skip
 
 
-def batched(optimizer: AdamW | WanD) -> Callable[[], None]:
-    """A step of ours."""
-    given = settings(optimizer)
-    task, network = Task.of(given, [0]), Network.of(given)
-    theta = network.starts(given, [0])
+def batched(optimizer: AdamW | WanD, device: str) -> Callable[[], None]:
+    """A step of ours, of all runs that the device has at once."""
+    runs = list(range(RUNS[device]))
+    given = settings(optimizer, len(runs))
+    task, network = Task.of(given, runs, device), Network.of(given)
+    theta = network.starts(given, runs, device)
     update, _ = updates(given, theta, None, None)
+    alpha = torch.full((len(runs),), torch.nan, device=device)
 
     def step() -> None:
         nonlocal theta
-        theta = update(theta, forward(network, task, theta), torch.full((1,), torch.nan))
+        theta = update(theta, forward(network, task, theta), alpha)
 
     return step
 
 
-def plain(optimizer: AdamW | WanD) -> Callable[[], None]:
-    """A step of a plain module with three positions and an optimizer of torch's kind."""
+def plain(optimizer: AdamW | WanD, device: str) -> Callable[[], None]:
+    """A step of a plain module with three positions and an optimizer of torch's kind, one run."""
     given = settings(optimizer)
-    task, network = Task.of(given, [0]), Network.of(given)
-    module = PlainTransformer(MODULUS + 1, D_MODEL, HEADS, MLP_RATIO * D_MODEL)
-    vector_to_parameters(network.starts(given, [0])[0], module.parameters())
+    task, network = Task.of(given, [0], device), Network.of(given)
+    module = PlainTransformer(MODULUS + 1, D_MODEL, HEADS, MLP_RATIO * D_MODEL).to(device)
+    vector_to_parameters(network.starts(given, [0], device)[0], module.parameters())
     chosen: torch.optim.Optimizer
     if optimizer.kind == "adamw":
         chosen = torch.optim.AdamW(module.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=1.0)
@@ -67,13 +74,14 @@ def plain(optimizer: AdamW | WanD) -> Callable[[], None]:
 
 
 def table(rounds: int = 10) -> Table:
-    columns = ("optimizer", "ms per step", "plain module, ms per step", "ratio")
+    columns = ("device", "optimizer", "runs at once", "ms per step", "plain module, ms per step", "ratio")
     result, before = Table(*columns, title=__doc__), torch.get_num_threads()
     torch.set_num_threads(1)
-    steps = {(kind.kind, way.__name__): way(kind) for kind in (ADAMW, WAND) for way in (batched, plain)}
-    best = dict(zip(steps, best_in_turns(list(steps.values()), rounds), strict=True))
-    for kind in ("adamw", "wand"):
-        ours, others = 1000 * best[kind, "batched"], 1000 * best[kind, "plain"]
-        result.add_row(kind, f"{ours:.1f}", f"{others:.1f}", f"{others / ours:.1f}")
+    for device in ("cpu", *["cuda"] * torch.cuda.is_available()):
+        for kind in (ADAMW, WAND):
+            best = best_in_turns([batched(kind, device), plain(kind, device)], rounds, device)
+            ours, others = 1000 * best[0] / RUNS[device], 1000 * best[1]
+            numbers = f"{ours:.2f}", f"{others:.2f}", f"{others / ours:.1f}"
+            result.add_row(device, kind.kind, str(RUNS[device]), *numbers)
     torch.set_num_threads(before)
     return result

@@ -28,7 +28,7 @@ File = Annotated[Path, typer.Option(dir_okay=False)]
 Files = Annotated[list[Path], typer.Option(dir_okay=False)]
 SomeFiles = Annotated[list[Path] | None, typer.Option(dir_okay=False)]
 Threads = Annotated[int, typer.Option(min=1, help="threads to use; they change the rounding of molecular dynamics")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto, for molecular dynamics")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto, for molecular dynamics and courses")]
 CONFIG = Path("config")
 RESULTS = "results"  # the folder of files that rules make; others are never renamed
 SOURCES = Path(RESULTS, "data")
@@ -166,23 +166,28 @@ def course(
     output: File,
     search: Annotated[Path | None, typer.Option(dir_okay=False, help="what the search for WanD's bias wrote")] = None,
     threads: Threads = 1,
+    device: Device = "cpu",
     config_dir: ConfigDir = CONFIG,
 ) -> None:
     """Train the runs of a course on modular arithmetic."""
     from entroscape.config.load import load_course
     from entroscape.verbs import course as verb
 
-    verb.run(load_course(name, scale, config_dir), search=search, output=output, threads=threads)
+    settings = load_course(name, scale, config_dir)
+    verb.run(settings, search=search, output=output, threads=threads, device=device)
 
 
 @app.command()
-def search_wand(scale: Scale, output: File, threads: Threads = 1, config_dir: ConfigDir = CONFIG) -> None:
+def search_wand(
+    scale: Scale, output: File, threads: Threads = 1, device: Device = "cpu", config_dir: ConfigDir = CONFIG
+) -> None:
     """Search the bias of WanD, and see what else it depends on."""
     from entroscape.config.courses import SearchSettings
     from entroscape.config.load import load_courses
     from entroscape.verbs import search_wand as verb
 
-    verb.run(SearchSettings.of(load_courses(scale, config_dir)), output=output, threads=threads)
+    settings = SearchSettings.of(load_courses(scale, config_dir))
+    verb.run(settings, output=output, threads=threads, device=device)
 
 
 @app.command()
@@ -220,14 +225,15 @@ def speed(
 
 
 @app.command()
-def course_speed(scale: Scale, output: File, config_dir: ConfigDir = CONFIG) -> None:
+def course_speed(scale: Scale, output: File, device: Device = "cpu", config_dir: ConfigDir = CONFIG) -> None:
     """Measure how long steps of all courses of training take here."""
-    from entroscape.config.courses import CourseSettings
+    from entroscape.config.courses import CourseSettings, SearchSettings
     from entroscape.config.load import load_courses
     from entroscape.verbs import course_speed as verb
 
     courses = load_courses(scale, config_dir)
-    verb.run([CourseSettings.of(courses, name) for name in courses.courses], output=output)
+    all_courses = [CourseSettings.of(courses, name) for name in courses.courses]
+    verb.run(all_courses, SearchSettings.of(courses), output=output, device=device)
 
 
 @app.command()

@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from entroscape.config.load import load_experiment
+from entroscape.config.courses import CourseSettings, SearchSettings
+from entroscape.config.load import load_courses, load_experiment
 from entroscape.config.settings import settings_for, variants
 from entroscape.files import read_table, write_table
-from entroscape.verbs import cost, prepare, speed
+from entroscape.verbs import cost, course_speed, prepare, speed
 
 FIGURES = {"A": ["spiral/width-4"], "B": ["spiral/width-4", "courses/add"]}
 
@@ -44,3 +45,16 @@ def test_every_procedure_is_measured_at_its_own_size(tmp_path, monkeypatch, vari
     assert table["job"].tolist() == (["sample", "train"] if trained else ["sample"])
     assert (table["updates_per_second"] > 0).all() and (table["updates"] > 1000).all()
     assert variant in variants(load_experiment("spiral", "smoke"))
+
+
+def test_courses_and_the_search_that_they_need_are_measured(tmp_path):
+    courses = load_courses("smoke")
+    known = [CourseSettings.of(courses, name) for name in ("add", courses.search.course)]
+    course_speed.run(known, SearchSettings.of(courses), output=tmp_path / "speed.parquet", device="cpu")
+    table = read_table(tmp_path / "speed.parquet").set_index(["job", "variant"])
+    assert list(table.index) == [("course", "add"), ("course", "add_wand"), ("search", "add_wand")]
+    search = courses.search
+    tried = sum(map(len, (search.bias, search.learning_rate, search.temperature, search.friction, search.factor)))
+    assert table["updates"].iloc[2] == tried * search.runs * search.steps
+    assert (table["updates_per_second"] > 0).all()
+    assert table["updates_per_second"].iloc[1] == table["updates_per_second"].iloc[2]

@@ -29,14 +29,17 @@ rule measure_course_speed:
         f"{RESULTS}/logs/speed/courses.log",
     conda:
         ENVIRONMENT
+    resources:
+        gpu=COURSE_GPUS,
     params:
         settings=[
             settings_json(CourseSettings.of(COURSES, name)) for name in COURSE_NAMES
         ],
         code=code_of("verbs.course_speed"),
         scale=RUN.scale,
+        device=RUN.device,
     shell:
-        "entroscape course-speed --scale {params.scale} --output {output} 2>&1 | tee {log}"
+        "entroscape course-speed --scale {params.scale} --output {output} --device {params.device} 2>&1 | tee {log}"
 
 
 rule cost:

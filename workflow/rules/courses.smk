@@ -14,12 +14,17 @@ rule search_wand:
         f"{RESULTS}/benchmarks/courses/search.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=search_minutes,
+        gpu=COURSE_GPUS,
     params:
         settings=settings_json(SearchSettings.of(COURSES)),
         code=code_of("verbs.search_wand"),
         scale=RUN.scale,
+        device=RUN.device,
     shell:
-        "entroscape search-wand --scale {params.scale} --output {output} --threads {threads} 2>&1 | tee {log}"
+        "entroscape search-wand --scale {params.scale} --output {output} --threads {threads}"
+        " --device {params.device} 2>&1 | tee {log}"
 
 
 rule run_course:
@@ -35,14 +40,18 @@ rule run_course:
         course="|".join(COURSES.courses),
     conda:
         ENVIRONMENT
+    resources:
+        runtime=course_minutes,
+        gpu=COURSE_GPUS,
     params:
         settings=lambda wildcards: settings_json(course_settings(wildcards)),
         code=code_of("verbs.course"),
         scale=RUN.scale,
+        device=RUN.device,
         search=lambda wildcards, input: f"--search {input}" if input else "",
     shell:
         "entroscape course {wildcards.course} --scale {params.scale} {params.search} --output {output}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} --device {params.device} 2>&1 | tee {log}"
 
 
 # Alone on the machine: other jobs beside it would be timed too.

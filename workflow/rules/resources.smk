@@ -29,14 +29,29 @@ def items_of(figure):
     ]
 
 
-def sampling_minutes(wildcards, attempt):
-    """Time that a job asks for: twice what it should take, more on each retry, within `job_minutes`.
+def minutes(job, item, attempt):
+    """Time that a job asks for: twice what it should take, more on each retry, never less than `job_minutes` say."""
+    seconds = ESTIMATED.get((job, item), 0.0)
+    return attempt * max(RUN.job_minutes[0], round(2 * seconds / 60))
 
-    A job that comes to its end earlier saves its state, and the next attempt goes on from there.
-    """
-    seconds = ESTIMATED.get(f"{wildcards.experiment}/{wildcards.variant}", 0.0)
-    low, high = RUN.job_minutes
-    return min(high, attempt * max(low, round(2 * seconds / 60)))
+
+def sampling_minutes(wildcards, attempt):
+    """No longer than `job_minutes` say: at the end of its time a job saves its state, and the next attempt goes on."""
+    item = f"{wildcards.experiment}/{wildcards.variant}"
+    return min(RUN.job_minutes[1], minutes("sample", item, attempt))
+
+
+def training_minutes(wildcards, attempt):
+    """Of a search or of baselines, as for both."""
+    return minutes("train", f"{wildcards.experiment}/{wildcards.variant}", attempt)
+
+
+def course_minutes(wildcards, attempt):
+    return minutes("course", f"courses/{wildcards.course}", attempt)
+
+
+def search_minutes(wildcards, attempt):
+    return minutes("search", f"courses/{COURSES.search.course}", attempt)
 
 
 def cost_table():
@@ -57,9 +72,8 @@ def hours(on_gpu):
 
 
 COSTS = cost_table()
-ESTIMATED = {
-    row["item"]: float(row["seconds"]) for row in COSTS if row["job"] == "sample"
-}
+ESTIMATED = {(row["job"], row["item"]): float(row["seconds"]) for row in COSTS}
+COURSE_GPUS = int(RUN.device != "cpu")
 if COSTS and workflow.is_main_process:
     logger.info(
         f"Estimated for all of {RUN.scale}: {hours(True):,.1f} GPU-hours, {hours(False):,.1f} CPU-hours ({COST_TABLE})"

@@ -14,6 +14,8 @@ rule search_training:
         "baselines"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=training_minutes,
     params:
         settings=settings_of("search"),
         code=code_by_kind("search", model_module),
@@ -38,6 +40,8 @@ rule train_baselines:
         "baselines"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=training_minutes,
     params:
         settings=settings_of("train"),
         code=code_by_kind("train", model_module),

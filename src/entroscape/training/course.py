@@ -20,7 +20,7 @@ from entroscape.random import torch_generator
 from entroscape.training.adam import Means
 from entroscape.training.wand import EntropyOfLoss, WanDRuns, wand_weight
 
-AT_ONCE = 2  # runs whose gradients are computed together: what they need stays in the cache of a core
+AT_ONCE = 2  # runs whose gradients are computed together on a CPU: what they need stays in the cache of a core
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Task:
     y_test: Tensor  # int64[R, M]
 
     @classmethod
-    def of(cls, settings: CourseSettings, runs: list[int]) -> "Task":
+    def of(cls, settings: CourseSettings, runs: list[int], device: str = "cpu") -> "Task":
         """The splits of these runs; runs of equal number and train fraction have equal splits in all courses."""
         pairs, answers = (torch.as_tensor(values) for values in table(settings.course.operation, settings.modulus))
         names = settings.seed, settings.course.train_fraction
         parts = [split(settings.modulus, settings.train_points, *map(str, names), run) for run in runs]
         # in the order of the pairs: rows of tables are read one after the other
         train, test = (torch.as_tensor(np.sort(part)) for part in map(np.stack, zip(*parts, strict=True)))
-        return cls(pairs[train], answers[train], pairs[test], answers[test])
+        return cls(*(part.to(device) for part in (pairs[train], answers[train], pairs[test], answers[test])))
 
 
 class Network(NamedTuple):
@@ -56,10 +56,11 @@ class Network(NamedTuple):
         layout = transformer_layout(settings.modulus + 1, d_model, settings.network.mlp_ratio * d_model)
         return cls(layout, settings.network.heads)
 
-    def starts(self, settings: CourseSettings, runs: list[int]) -> Tensor:
+    def starts(self, settings: CourseSettings, runs: list[int], device: str = "cpu") -> Tensor:
         """float32[R, P], where these runs start: the same in all courses of this width."""
         draws = [torch_generator("courses", settings.seed, "start", settings.course.d_model, run) for run in runs]
-        return torch.cat([draw(generator, 1, layout=self.layout, start="nanda") for generator in draws]).float()
+        starts = [draw(generator, 1, layout=self.layout, start="nanda") for generator in draws]
+        return torch.cat(starts).float().to(device)
 
     def logits(self, theta: Tensor, prompts: Tensor) -> Tensor:
         """[R, N, V] of theta[R, P] on prompts int64[R, N, 2]."""
@@ -94,17 +95,22 @@ Update = Callable[[Tensor, Forward, Tensor], Tensor]  # (theta, forward, alpha[R
 
 
 def train(
-    settings: CourseSettings, runs: list[int], *, bias: float | None = None, wand: WanDRuns | None = None
+    settings: CourseSettings,
+    runs: list[int],
+    *,
+    bias: float | None = None,
+    wand: WanDRuns | None = None,
+    device: str = "cpu",
 ) -> Iterator[Record]:
     """Train these runs; yields their state every `record_every` steps, and at the end.
 
     bias: what the search found, for settings that have none. wand: in place of what the settings say, for the search.
     A run that diverges goes on as nan and does not touch the others. With `stop` it ends as early as that says.
     """
-    task, network = Task.of(settings, runs), Network.of(settings)
-    theta = network.starts(settings, runs)
+    task, network = Task.of(settings, runs, device), Network.of(settings)
+    theta = network.starts(settings, runs, device)
     update, anneal = updates(settings, theta, bias, wand)
-    alpha = torch.full((len(runs),), torch.nan)
+    alpha = torch.full((len(runs),), torch.nan, device=device)
     settled = _Settled(settings, len(runs))
     for step in range(settings.course.steps + 1):
         last = step == settings.course.steps
@@ -119,9 +125,9 @@ def train(
 
 
 def forward(network: Network, task: Task, theta: Tensor) -> Forward:
-    """Loss, accuracy and gradient on the train prompts, a few runs at a time."""
+    """Loss, accuracy and gradient on the train prompts."""
     parts = []
-    for some in _parts(len(theta)):
+    for some in _parts(theta):
         leaf = theta[some].detach().requires_grad_()
         logits = network.logits(leaf, task.x_train[some])
         loss = mean_loss(logits, task.y_train[some])
@@ -130,9 +136,10 @@ def forward(network: Network, task: Task, theta: Tensor) -> Forward:
     return Forward(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
-def _parts(runs: int) -> list[slice]:
-    """The runs, a few at a time."""
-    return [slice(first, first + AT_ONCE) for first in range(0, runs, AT_ONCE)]
+def _parts(theta: Tensor) -> list[slice]:
+    """The runs of theta[R, P]: on a CPU a few at a time, on a GPU all at once."""
+    size = AT_ONCE if theta.device.type == "cpu" else len(theta)
+    return [slice(first, first + size) for first in range(0, len(theta), size)]
 
 
 def _measure(
@@ -141,14 +148,14 @@ def _measure(
     """The record of a step, and the weight alpha until the next one."""
     losses, right = [], []
     with torch.no_grad():
-        for some in _parts(len(theta)):
+        for some in _parts(theta):
             logits = network.logits(theta[some], task.x_test[some])
             losses.append(mean_loss(logits, task.y_test[some]))
             right.append(accuracy(logits, task.y_test[some]))
     test = torch.cat(right)
     alpha = anneal(found.accuracy, test)
     values = found.loss, torch.cat(losses), found.accuracy, test, theta.norm(dim=1), alpha
-    return Record(step, *(value.double().numpy() for value in values)), alpha
+    return Record(step, *(value.double().cpu().numpy() for value in values)), alpha
 
 
 def updates(
@@ -208,10 +215,10 @@ def make_wand(
     options: dict[str, Any] = {name: getattr(optimizer, name) for name in names} | {"factor": entropy.factor} | changed
     return WanDRuns(
         theta,
-        EntropyOfLoss.of(axis, bias, optimizer.onset, entropy.deposit_width),
+        EntropyOfLoss.of(axis, bias, optimizer.onset, entropy.deposit_width, theta.device),
         **options,
         factor_steps=entropy.factor_steps,
-        generator=torch_generator("courses", settings.seed, settings.name, "noise"),
+        generator=torch_generator("courses", settings.seed, settings.name, "noise", device=str(theta.device)),
     )
 
 

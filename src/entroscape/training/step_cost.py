@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from entroscape import devices
 from entroscape.config.courses import CourseSettings
 from entroscape.training.course import Network, Task, forward, updates
 
@@ -14,32 +15,37 @@ ANY_BIAS = 1000.0  # where it is searched for: the time of a step does not depen
 
 
 class Cost(NamedTuple):
-    """Seconds per step of one optimizer in one round."""
+    """Seconds per step of one run of an optimizer in one round."""
 
     optimizer: str
     round: int
     seconds_per_step: float
 
 
-def measure(courses: dict[str, CourseSettings], *, steps: int, rounds: int) -> list[Cost]:
-    """So many steps of each course in turns, for so many rounds, going on from each other; a first one is dropped."""
-    going = {name: _steps(settings) for name, settings in courses.items()}
+def measure(courses: dict[str, CourseSettings], *, steps: int, rounds: int, device: str = "cpu") -> list[Cost]:
+    """So many steps of each course in turns, for so many rounds, going on from each other; a first one is dropped.
+
+    On a CPU, one run of each; on a GPU, which does all runs at once, all of them.
+    """
+    runs = {name: list(range(course.course.runs if device == "cuda" else 1)) for name, course in courses.items()}
+    going = {name: _steps(settings, runs[name], device) for name, settings in courses.items()}
     found = []
     for number in range(rounds + 1):
         for name, course in going.items():
             began = time.perf_counter()
             for _ in islice(course, steps):
                 pass
-            found.append(Cost(name, number - 1, (time.perf_counter() - began) / steps))
+            devices.wait(device)
+            found.append(Cost(name, number - 1, (time.perf_counter() - began) / steps / len(runs[name])))
     return [cost for cost in found if cost.round >= 0]
 
 
-def _steps(settings: CourseSettings) -> Iterator[None]:
-    """Steps of one run, without end."""
-    task, network = Task.of(settings, [0]), Network.of(settings)
-    theta = network.starts(settings, [0])
+def _steps(settings: CourseSettings, runs: list[int], device: str) -> Iterator[None]:
+    """Steps of these runs, without end."""
+    task, network = Task.of(settings, runs, device), Network.of(settings)
+    theta = network.starts(settings, runs, device)
     update, _ = updates(settings, theta, ANY_BIAS, None)
-    alpha = torch.full((1,), torch.nan)
+    alpha = torch.full((len(runs),), torch.nan, device=device)
     while True:
         theta = update(theta, forward(network, task, theta), alpha)
         yield

@@ -38,15 +38,22 @@ class EntropyOfLoss(NamedTuple):
     deposit_width: float  # in bins
 
     @classmethod
-    def of(cls, axis: tuple[float, float, float], bias: float, onset: float, deposit_width: float) -> "EntropyOfLoss":
+    def of(
+        cls,
+        axis: tuple[float, float, float],
+        bias: float,
+        onset: float,
+        deposit_width: float,
+        device: torch.device | str = "cpu",
+    ) -> "EntropyOfLoss":
         """Maps with bins on an axis (min, max, bin width)."""
         lower, upper, width = axis
-        edges = torch.tensor([[lower, upper]], dtype=torch.float64)
+        edges = torch.tensor([[lower, upper]], dtype=torch.float64, device=device)
         return cls(Nodes.of(lower, width, round((upper - lower) / width), edges), bias, onset, deposit_width)
 
     def zeros(self, runs: int) -> Tensor:
         """Maps without deposits, float64[R, bins]."""
-        return torch.zeros(runs, self.nodes.count, dtype=torch.float64)
+        return torch.zeros(runs, self.nodes.count, dtype=torch.float64, device=self.nodes.edges.device)
 
     def slope(self, deposits: Tensor, x: Tensor) -> Tensor:
         """dS/dx at x[R] = ln L, bias included; float64[R]. Beyond the axis the deposits go on as a straight line."""
@@ -219,7 +226,7 @@ class WanDRuns:
         x = loss.double().log()
         push = -self.entropy.slope(self.deposits, x) / loss.double()
         self.steps += 1
-        noise = torch.randn(gradient.shape, generator=self.generator, dtype=gradient.dtype)
+        noise = torch.randn(gradient.shape, generator=self.generator, dtype=gradient.dtype, device=gradient.device)
         force = push.unsqueeze(1).to(gradient.dtype) * gradient
         self.velocity = kick(self.velocity, force, noise, self.learning_rate, self.friction, self.temperature)
         self.entropy.deposit(self.deposits, x, self.factor * deposit_share(self.steps, self.factor_steps))

@@ -20,19 +20,19 @@ class Setting(NamedTuple):
     value: float
 
 
-def search(settings: SearchSettings) -> Iterator[tuple[Setting, pd.DataFrame]]:
+def search(settings: SearchSettings, device: str = "cpu") -> Iterator[tuple[Setting, pd.DataFrame]]:
     """Try every bias; then, with the best, every value of each other parameter alone; yields a setting and its runs.
 
     Raises SamplingError when every run diverged at every bias.
     """
     tried = []
     for value in settings.search.bias:
-        tried.append(_try(settings, Setting("bias", value), value))
+        tried.append(_try(settings, Setting("bias", value), value, device))
         yield Setting("bias", value), tried[-1]
     bias = best_bias(pd.concat(tried))
     for parameter in PARAMETERS[1:]:
         for value in getattr(settings.search, parameter):
-            yield Setting(parameter, value), _try(settings, Setting(parameter, value), bias)
+            yield Setting(parameter, value), _try(settings, Setting(parameter, value), bias, device)
 
 
 def best_bias(table: pd.DataFrame) -> float:
@@ -54,7 +54,7 @@ def chosen_bias(table: pd.DataFrame) -> float:
     return float(table.loc[(table["parameter"] == "bias") & table["chosen"], "value"].iloc[0])
 
 
-def _try(settings: SearchSettings, setting: Setting, bias: float) -> pd.DataFrame:
+def _try(settings: SearchSettings, setting: Setting, bias: float, device: str) -> pd.DataFrame:
     """A row for each run with one setting changed, the bias being `bias`."""
     base = settings.base
     course = base.course.model_copy(update={"steps": settings.search.steps, "runs": settings.search.runs})
@@ -62,8 +62,8 @@ def _try(settings: SearchSettings, setting: Setting, bias: float) -> pd.DataFram
     runs = list(range(settings.search.runs))
     changed = {} if setting.parameter == "bias" else {setting.parameter: setting.value}
     assert course.optimizer.kind == "wand", "the configuration sees to it"
-    wand = make_wand(base, course.optimizer, Network.of(base).starts(base, runs), bias, **changed)
-    return summary(setting, list(train(base, runs, wand=wand)))
+    wand = make_wand(base, course.optimizer, Network.of(base).starts(base, runs, device), bias, **changed)
+    return summary(setting, list(train(base, runs, wand=wand, device=device)))
 
 
 def summary(setting: Setting, records: Sequence[Record]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from entroscape import devices
 from entroscape.config.courses import CourseSettings
 from entroscape.digest import code_digest
 from entroscape.errors import ConfigError
@@ -19,22 +20,25 @@ from entroscape.training.wand_search import chosen_bias
 logger = logging.getLogger(__name__)
 
 
-def run(settings: CourseSettings, *, search: Path | None, output: Path, threads: int) -> None:
-    """Write a row for every run and recorded step. `search`: table of the search, for WanD without a bias."""
+def run(settings: CourseSettings, *, search: Path | None, output: Path, threads: int, device: str = "cpu") -> None:
+    """Write a row for every run and recorded step.
+
+    `search`: table of the search, for WanD without a bias. `device`: cpu, cuda or auto.
+    """
     keep_freed()
     torch.set_num_threads(threads)
     if settings.searched and search is None:
         raise ConfigError("entropy.bias is null, so the table of the search is needed: give it with --search")
     bias = chosen_bias(read_table(search)) if settings.searched and search else None
-    runs = list(range(settings.course.runs))
-    records = train(settings, runs, bias=bias)
+    runs, device = list(range(settings.course.runs)), devices.chosen(device)
+    records = train(settings, runs, bias=bias, device=device)
     total = settings.course.steps
     tables = [record.frame(runs) for record in logged(records, total, lambda r: r.step, logger, describe=_described)]
     table = pd.concat(tables, ignore_index=True)
     table.insert(0, "course", settings.name)
     seeds = ["courses", settings.seed, settings.name]
     extra = {} if bias is None else {"bias": bias}
-    table.attrs.update(stamp(settings, code_digest(__name__), [str(seed) for seed in seeds], "cpu", **extra))
+    table.attrs.update(stamp(settings, code_digest(__name__), [str(seed) for seed in seeds], device, **extra))
     write_table(table, output)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from entroscape.config.courses import CourseSettings
+from entroscape import devices
+from entroscape.config.courses import CourseSettings, SearchSettings
 from entroscape.files import write_table
 from entroscape.memory import keep_freed
 from entroscape.training.step_cost import measure
@@ -13,22 +14,20 @@ from entroscape.training.step_cost import measure
 STEPS = 10
 
 
-def run(courses: list[CourseSettings], *, output: Path) -> None:
-    """Write the rows of `entroscape.verbs.speed`, one for each course; an update is a step of one of its runs."""
+def run(courses: list[CourseSettings], search: SearchSettings, *, output: Path, device: str) -> None:
+    """Write the rows of `entroscape.verbs.speed`: one for each course, and one for the search for WanD's bias.
+
+    An update is a step of one run. The search stands beside the course whose optimizer it varies.
+    """
     keep_freed()
     torch.set_num_threads(1)
-    found = measure({settings.name: settings for settings in courses}, steps=STEPS, rounds=1)
-    seconds = {cost.optimizer: cost.seconds_per_step for cost in found}
+    device = devices.chosen(device)
+    found = measure({settings.name: settings for settings in courses}, steps=STEPS, rounds=1, device=device)
+    speeds = {cost.optimizer: 1 / cost.seconds_per_step for cost in found}
+    planned = [("course", settings.name, settings.course.runs * settings.course.steps) for settings in courses]
+    planned.append(("search", search.base.name, search.updates))
     rows = [
-        dict(
-            job="course",
-            jobs=1,
-            device="cpu",
-            updates=settings.course.runs * settings.course.steps,
-            updates_per_second=1 / seconds[settings.name],
-            experiment="courses",
-            variant=settings.name,
-        )
-        for settings in courses
+        dict(job=job, jobs=1, device=device, updates=updates, updates_per_second=speeds[name], variant=name)
+        for job, name, updates in planned
     ]
-    write_table(pd.DataFrame(rows), output)
+    write_table(pd.DataFrame(rows).assign(experiment="courses"), output)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from entroscape import devices
 from entroscape.config.settings import SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.deadline import job_deadline
 from entroscape.digest import code_digest
-from entroscape.errors import ConfigError, FileError, UnusableFile
+from entroscape.errors import FileError, UnusableFile
 from entroscape.files import read_bytes, read_dataset, set_aside, write_dataset
 from entroscape.memory import keep_freed
 from entroscape.progress import logged
@@ -102,12 +103,7 @@ def _saved(path: Path, state_class: type, identity: dict, device: str) -> Any:
 
 def chosen_device(wanted: str, settings: SampleSettings) -> str:
     """The device itself for "auto", "cpu" or "cuda"; Monte Carlo has only the CPU. Raises ConfigError without a GPU."""
-    found = torch.cuda.is_available()
-    if settings.procedure.procedure != "molecular_dynamics":
-        return "cpu"
-    if wanted == "cuda" and not found:
-        raise ConfigError("device: cuda is asked for, but torch finds no GPU here; use auto or cpu")
-    return "cuda" if wanted != "cpu" and found else "cpu"
+    return devices.chosen(wanted) if settings.procedure.procedure == "molecular_dynamics" else "cpu"
 
 
 def read_task(settings: SampleSettings, data: Path) -> TaskData:

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from entroscape.config.sampler import Cycles
+from entroscape import devices
+from entroscape.config.sampler import Cycles, MolecularDynamics
 from entroscape.config.settings import SampleSettings, SearchSettings, TrainSettings
 from entroscape.files import write_table
 from entroscape.memory import keep_freed
@@ -24,7 +25,8 @@ from entroscape.training.problem import read_problem
 from entroscape.verbs.sample import chosen_device, read_task
 from entroscape.verbs.search import batch_sizes
 
-SECONDS = 2.0  # that sampling is watched, after its first round
+SECONDS = 2.0  # that sampling is watched, after its first rounds
+SHORT = 50  # most steps of a round of molecular dynamics here, since some rounds are made before the watch starts
 ROOM = 10.0  # in ln L above the axis, so that networks at their random start lie on it
 STARTS = 200
 STEPS = 10  # of training
@@ -62,6 +64,7 @@ def _sampling(settings: SampleSettings, data: Path, device: str, threads: int) -
     """Moves of a replica, and moves per second of its walkers from random states, in one window without a lower end."""
     task, modules = read_task(settings, data), sampler_modules(settings.procedure.procedure, settings.network.kind)
     procedure, task_module = (importlib.import_module(module) for module in modules[:2])
+    planned = task_module.make_problem(settings, task, "cpu")
     problem = task_module.make_problem(_roomy(settings), task, device)
     network = make_network(settings.network, task)
     theta = network.domain.project(network.initial(torch_generator("speed"), STARTS)).numpy()
@@ -69,17 +72,19 @@ def _sampling(settings: SampleSettings, data: Path, device: str, threads: int) -
     state = procedure.init(problem, starts, lambda role: generator("speed", role))
     with Workers(threads) as workers:
         speed = _rate(lambda: procedure.step(problem, state, workers), device)
-    return problem.steps * problem.moves_per_step, speed * problem.moves_per_step
+    return planned.steps * planned.moves_per_step, speed * problem.moves_per_step
 
 
 def _roomy(settings: SampleSettings) -> SampleSettings:
-    """The same walkers for as many moves in a single window, whose upper end is out of reach."""
+    """The same walkers in a single window, whose upper end is out of reach, and in short rounds."""
     axis = settings.observables.ln_train_loss
     axis = axis.model_copy(update={"max": axis.max + ROOM})
-    changes = {}
+    changes: dict[str, Any] = {}
     if not isinstance(settings.procedure, Cycles):
         walkers = settings.procedure.walkers * len(settings.procedure.windows)
         changes = {"windows": [(axis.min, axis.max)], "walkers": walkers}
+    if isinstance(settings.procedure, MolecularDynamics):
+        changes["steps_per_round"] = min(settings.procedure.steps_per_round, SHORT)
     observables = settings.observables.model_copy(update={"ln_train_loss": axis})
     procedure = settings.procedure.model_copy(update=changes)
     return settings.model_copy(update={"observables": observables, "procedure": procedure})
@@ -101,17 +106,13 @@ def _training(search: SearchSettings, settings: TrainSettings, data: Path) -> tu
 
 
 def _rate(step: Callable[[], object], device: str) -> float:
-    """Calls per second, without the first, which compiles."""
+    """Calls per second, without the first two, which compile and on a GPU capture."""
     step()
-    _wait(device)
+    step()
+    devices.wait(device)
     began, calls = time.perf_counter(), 0
     while time.perf_counter() - began < SECONDS:
         step()
         calls += 1
-        _wait(device)
+        devices.wait(device)
     return calls / (time.perf_counter() - began)
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
