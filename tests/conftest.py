@@ -1,8 +1,13 @@
 """Each tier lies in a folder of its name; its tests carry the marker of that name."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Several processes test side by side: threads within each, torch's and those of linear algebra, would wait for each
+# other. It is read when those libraries are loaded, here and in what tests run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TIERS = {"unit", "exact", "statistics", "mutation", "workflow", "cluster", "gpu"}
 

@@ -19,8 +19,6 @@ from entroscape.sampling import molecular_dynamics
 from entroscape.sampling.coordinates import Coordinates
 from entroscape.sampling.workers import Workers
 
-torch.set_num_threads(1)  # the tensors are small: a second thread would only wait for the first
-
 
 class Target(NamedTuple):
     """Coordinates of a vector in a domain: (theta[W, P]) -> x[W], y[W]."""

@@ -28,7 +28,7 @@ def reachable(starts, domain_walls):
 def test_all_nine_entropies(starts, windows):
     settings = exchange_settings(windows, production=800_000, walkers=8)
     difference, error = [], []
-    for seed in range(10):
+    for seed in range(6):
         landscape = landscape_of(lambda: ring(SPINS), GRID, settings, reachable(starts, range(SPINS + 1)), seed)
         d, e = deviations(landscape, exact_entropy(SPINS)[:, None])
         assert len(d) == 9

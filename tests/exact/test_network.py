@@ -14,7 +14,7 @@ from entroscape.sampling.workers import Workers
 
 pytestmark = pytest.mark.exact
 
-SEEDS = 20
+SEEDS = 10
 STEP_SIZE = dict(initial=1.0, max=3.0, grow=1.1, shrink=0.9, acceptance_low=0.3, acceptance_high=0.7)
 
 

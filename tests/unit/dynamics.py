@@ -15,8 +15,6 @@ from entroscape.sampling import molecular_dynamics
 from entroscape.sampling.coordinates import Coordinates
 from entroscape.sampling.workers import Workers
 
-torch.set_num_threads(1)  # the tensors are tiny: a second thread would only wait for the first
-
 LAYOUT = ParameterLayout(("weight", "bias"), ((2, 2), (3,)))
 HALF_WIDTH = torch.tensor([1.0, 1.2, 0.8, 1.1, 0.9, 1.0, 1.3], dtype=torch.float64)
 X_AXIS, Y_AXIS = Axis(min=-1.0, max=1.0, bin_width=0.25), Axis(min=-0.8, max=0.8, bin_width=0.2)

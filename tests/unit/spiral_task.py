@@ -11,8 +11,6 @@ from entroscape.models import make_network
 from entroscape.training.baselines import Runs, train
 from entroscape.training.problem import Problem
 
-torch.set_num_threads(1)  # the tensors are tiny: a second thread would only wait for the first
-
 DATA = make_data(
     SpiralData(
         kind="spirals",
