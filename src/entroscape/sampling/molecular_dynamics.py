@@ -530,7 +530,7 @@ def _check_visits(problem: Problem, state: State, stage: str) -> None:
         if not found > 0:
             raise SamplingError(
                 f"no walker was inside the window ln L in [{lower:g}, {upper:g}] at any step of the stage {stage}: "
-                "make confinement.x or factor larger, steps.explore longer, or the window lower or wider"
+                "make confinement.x, confinement.y or factor larger, steps.explore longer, or the window lower or wider"
             )
 
 
