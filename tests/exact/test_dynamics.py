@@ -35,8 +35,8 @@ pytestmark = pytest.mark.exact
 
 
 BALL_RUNS = {
-    "baoab": dict(production=4000),
-    "first order": dict(production=4000, integrator="first_order", time_step=fixed(0.015)),
+    "baoab": dict(production=2000),
+    "first order": dict(production=3000, integrator="first_order", time_step=fixed(0.015)),
     "hmc": dict(explore=100, refine=300, production=900, **trajectories(4, 0.08)),
     "two windows": dict(windows=[(-1.2, 0.0), (-2.0, -0.8)], walkers=256, production=3000),
 }
@@ -184,8 +184,8 @@ def curves(landscape: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 def test_monte_carlo_and_molecular_dynamics_with_and_without_metropolis_test_agree_on_the_spirals():
     spirals = Spirals()
     landscape, starts = spirals.monte_carlo()
-    langevin = dict(time_step=fixed(0.006), factor=0.002, explore=800, refine=1200, production=1500)
-    metropolis = dict(factor=0.006, steps_per_round=10, explore=150, refine=100, production=150)
+    langevin = dict(time_step=fixed(0.006), factor=0.004, walkers=64, explore=800, refine=1200, production=1500)
+    metropolis = dict(factor=0.012, walkers=64, steps_per_round=10, explore=150, refine=100, production=150)
     found = {"monte carlo": curves(landscape)}
     for name, options in (("wlmd", langevin), ("wlhmc", metropolis | trajectories(12, 0.015))):
         found[name] = curves(spirals.molecular_dynamics(starts, name, **options))

@@ -1,6 +1,5 @@
 """Figures of the landscapes of modular arithmetic draw what the files say, and their notebooks run."""
 
-import json
 from pathlib import Path
 
 import figure_inputs as inputs
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import rising_maps
 from matplotlib.collections import QuadMesh
+from shipped_notebooks import run_cells
 
 from entroscape.analysis import barrier
 from entroscape.files import write_dataset, write_table
@@ -15,7 +15,6 @@ from entroscape.landscape import jackknife
 from entroscape.plotting import grokking, style
 from entroscape.plotting.imprint import Imprint, make_imprint
 
-ROOT = Path(__file__).parents[2]
 IMPRINT = Imprint("where it comes from")
 BOUNDS = {"barrier": 2.0, "valley": 2.0, "jump": 0.2}
 ABOUT = {"figure": "GR", "title": "landscapes", "scale": "desktop", "watermark": ""}
@@ -138,17 +137,6 @@ def test_numbers_for_reading(made):
     assert not set(task("x + y", made["add"]).averages["quantity"]) & set(table["quantity"])
 
 
-def run_notebook(name: str, parameters: dict) -> None:
-    """Execute the code of a notebook here, with these parameters in place of its own."""
-    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
-    space: dict = {}
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            tagged = "parameters" in cell["metadata"].get("tags", [])
-            exec("".join(cell["source"]), space)
-            space.update(parameters if tagged else {})
-
-
 def files_of(folder: Path, name: str, files: inputs.Task) -> dict[str, str]:
     paths = {kind: str(folder / f"{name}.{kind}") for kind in ("training", "landscape", "curves", "low_loss")}
     write_dataset(files.landscape, paths["landscape"])
@@ -168,10 +156,10 @@ def test_notebooks_make_the_figures(made, tmp_path):
 
     first = several(["add", "cubic"]) | {"training": [paths[name]["training"] for name in ("add", "cubic")]}
     first |= {"titles": ["x + y", "cubic"], "analysis": [about] * 2, "bounds": BOUNDS}
-    run_notebook("GR-1", ABOUT | first | out)
+    run_cells("GR-1", ABOUT | first | out)
     shell = several(["narrow", "wide"]) | several(["add"], "box_") | {"analysis": about, "box_analysis": [about]}
     second = {kind: str(tmp_path / f"second.{kind}") for kind in out}
-    run_notebook("GR-2", ABOUT | shell | {"box_titles": ["x + y"]} | second)
+    run_cells("GR-2", ABOUT | shell | {"box_titles": ["x + y"]} | second)
     for name in ("figure", "second"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / f"{name}.csv").stat().st_size > 1000
