@@ -11,15 +11,14 @@ from benchmarks.plain_transformer import PlainTransformer
 from benchmarks.timing import best_in_turns
 from entroscape.config.courses import AdamW, Course, CourseSettings, Entropy, Heads, WanD
 from entroscape.config.sampler import Axis
-from entroscape.training.course import Network, Task, forward, updates
+from entroscape.training.course import Network, Task
+from entroscape.training.step_cost import steps_of
 from entroscape.training.wand import WanD as WanDOptimizer
 
 MODULUS, D_MODEL, HEADS, MLP_RATIO = 67, 128, 4, 4
 ADAMW = AdamW(kind="adamw", learning_rate=3e-3, weight_decay=1.0, betas=(0.9, 0.98), norm=None)
 WAND = WanD(kind="wand", learning_rate=3e-3, temperature=0.5, friction=0.5, onset=-8.0)
 BIAS = 500.0
-
-
 RUNS = {"cpu": 1, "cuda": 10}  # at once, as courses are trained on each device
 
 
@@ -38,18 +37,8 @@ def settings(optimizer: AdamW | WanD, runs: int = 1) -> CourseSettings:
 
 def batched(optimizer: AdamW | WanD, device: str) -> Callable[[], None]:
     """A step of ours, of all runs that the device has at once."""
-    runs = list(range(RUNS[device]))
-    given = settings(optimizer, len(runs))
-    task, network = Task.of(given, runs, device), Network.of(given)
-    theta = network.starts(given, runs, device)
-    update, _ = updates(given, theta, None, None)
-    alpha = torch.full((len(runs),), torch.nan, device=device)
-
-    def step() -> None:
-        nonlocal theta
-        theta = update(theta, forward(network, task, theta), alpha)
-
-    return step
+    steps = steps_of(settings(optimizer, RUNS[device]), list(range(RUNS[device])), device)
+    return lambda: next(steps)
 
 
 def plain(optimizer: AdamW | WanD, device: str) -> Callable[[], None]:

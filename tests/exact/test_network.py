@@ -14,7 +14,7 @@ from entroscape.sampling.workers import Workers
 
 pytestmark = pytest.mark.exact
 
-SEEDS = 10
+SEEDS = 20
 STEP_SIZE = dict(initial=1.0, max=3.0, grow=1.1, shrink=0.9, acceptance_low=0.3, acceptance_high=0.7)
 
 
@@ -63,9 +63,8 @@ def test_replica_exchange_within_its_errors(exact, windows):
     assert np.mean(np.abs(scaled) < 2) >= 0.85
     assert np.abs(difference).max() < 0.1
     assert 0.7 < np.sqrt(np.mean(scaled**2)) < 1.4  # errors are neither far too small nor far too large
-    # errors that all seeds share are a bias: one kernel fault of a few per cent would stand out here. By chance the
-    # largest of all bins is 0.01 to 0.02 with so few seeds
-    assert shared < 0.03
+    # errors that all seeds share are a bias: one kernel fault of a few per cent would stand out here
+    assert shared < 0.02
 
 
 def published(exact: np.ndarray, replicas: int, **changes) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from dynamics import GRID, HALF_WIDTH, LAYOUT, TWO, observe, settings, starts
+from dynamics import GRID, HALF_WIDTH, LAYOUT, TWO, advance, observe, settings, starts
 from dynamics_runs import assert_within_errors, dynamics_settings, landscape_of, trajectories
 from known_targets import balls
 
@@ -31,11 +31,6 @@ MODULUS = 7
 def called(key, function, generators) -> None:
     """A launcher that captures nothing."""
     function()
-
-
-def advance(problem, state, rounds=None) -> None:
-    for _ in range(problem.steps - state.steps if rounds is None else rounds):
-        molecular_dynamics.step(problem, state, Workers(1))
 
 
 def without_capture(problem):

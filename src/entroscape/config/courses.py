@@ -210,12 +210,6 @@ class SearchSettings(Section):
         """Settings of the search."""
         return cls(base=CourseSettings.of(courses, courses.search.course), search=courses.search)
 
-    @property
-    def updates(self) -> int:
-        """Steps of all runs of all settings that are tried."""
-        values = (len(value) for value in dict(self.search).values() if isinstance(value, list | tuple))
-        return sum(values) * self.search.runs * self.search.steps
-
 
 class CostSettings(Section):
     """What the measurement of the cost of steps depends on."""

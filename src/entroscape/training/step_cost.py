@@ -28,7 +28,7 @@ def measure(courses: dict[str, CourseSettings], *, steps: int, rounds: int, devi
     On a CPU, one run of each; on a GPU, which does all runs at once, all of them.
     """
     runs = {name: list(range(course.course.runs if device == "cuda" else 1)) for name, course in courses.items()}
-    going = {name: _steps(settings, runs[name], device) for name, settings in courses.items()}
+    going = {name: steps_of(settings, runs[name], device) for name, settings in courses.items()}
     found = []
     for number in range(rounds + 1):
         for name, course in going.items():
@@ -40,7 +40,7 @@ def measure(courses: dict[str, CourseSettings], *, steps: int, rounds: int, devi
     return [cost for cost in found if cost.round >= 0]
 
 
-def _steps(settings: CourseSettings, runs: list[int], device: str) -> Iterator[None]:
+def steps_of(settings: CourseSettings, runs: list[int], device: str) -> Iterator[None]:
     """Steps of these runs, without end."""
     task, network = Task.of(settings, runs, device), Network.of(settings)
     theta = network.starts(settings, runs, device)

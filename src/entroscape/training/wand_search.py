@@ -35,6 +35,12 @@ def search(settings: SearchSettings, device: str = "cpu") -> Iterator[tuple[Sett
             yield Setting(parameter, value), _try(settings, Setting(parameter, value), bias, device)
 
 
+def planned_steps(settings: SearchSettings) -> int:
+    """Steps of all runs of all settings that are tried."""
+    tried = sum(len(getattr(settings.search, parameter)) for parameter in PARAMETERS)
+    return tried * settings.search.runs * settings.search.steps
+
+
 def best_bias(table: pd.DataFrame) -> float:
     """The bias whose runs generalise soonest in the median; a run that never does takes for ever.
 

@@ -10,6 +10,7 @@ from entroscape.config.courses import CourseSettings, SearchSettings
 from entroscape.files import write_table
 from entroscape.memory import keep_freed
 from entroscape.training.step_cost import measure
+from entroscape.training.wand_search import planned_steps
 
 STEPS = 10
 
@@ -25,7 +26,7 @@ def run(courses: list[CourseSettings], search: SearchSettings, *, output: Path, 
     found = measure({settings.name: settings for settings in courses}, steps=STEPS, rounds=1, device=device)
     speeds = {cost.optimizer: 1 / cost.seconds_per_step for cost in found}
     planned = [("course", settings.name, settings.course.runs * settings.course.steps) for settings in courses]
-    planned.append(("search", search.base.name, search.updates))
+    planned.append(("search", search.base.name, planned_steps(search)))
     rows = [
         dict(job=job, jobs=1, device=device, updates=updates, updates_per_second=speeds[name], variant=name)
         for job, name, updates in planned
