@@ -16,7 +16,7 @@ from torch.nn.utils import vector_to_parameters
 from entroscape.config.sampler import MolecularDynamics, TestCoordinate
 from entroscape.grid import Grid
 from entroscape.models.cnn import cnn_shape
-from entroscape.observables import ln_loss, test_coordinate
+from entroscape.observables import ln_loss, test_coordinates
 
 CUT = 4.0  # standard deviations at which a deposit ends
 
@@ -116,7 +116,7 @@ class Walker:
     def evaluate(self, task: Task, entropy: Tensor, axes: tuple[Axis, Axis]) -> None:
         """Coordinates, and the force of the map and the walls."""
         x = ln_loss(self.module(task.x_train).unsqueeze(0), task.y_train)
-        y = test_coordinate(self.module(task.x_test).unsqueeze(0), task.y_test, task.y)
+        y, _ = test_coordinates(self.module(task.x_test).unsqueeze(0), task.y_test, task.y)
         self.x, self.y = x.item(), y.item()
         (weights_x, slopes_x), (weights_y, slopes_y) = axes[0].weights(self.x), axes[1].weights(self.y)
         slope_x, slope_y = axes[0].push(self.x), axes[1].push(self.y)

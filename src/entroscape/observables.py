@@ -30,7 +30,7 @@ def margins(logits: Tensor, labels: Tensor) -> Tensor:
     """Logit of each point's own class minus the largest other one, [W, N]; above zero where the point is correct."""
     index = labels.expand(logits.shape[:2]).unsqueeze(2)
     own = logits.gather(2, index).squeeze(2)
-    return own - logits.scatter(2, index, -torch.inf).amax(2)
+    return own - logits.scatter(2, index, -torch.inf).max(2).values
 
 
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def correct(logits: Tensor, labels: Tensor) -> Tensor:
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Share[W] of correct points; arguments and rule as `correct`."""
-    return correct(logits, labels).to(logits.dtype) / logits.shape[1]
+    return _share_above(margins(logits, labels))
 
 
 def smoothed_accuracy(logits: Tensor, labels: Tensor, slope: float) -> Tensor:
@@ -48,7 +48,7 @@ def smoothed_accuracy(logits: Tensor, labels: Tensor, slope: float) -> Tensor:
 
     arXiv:2503.13145 samples it in place of the accuracy (slope 5 and 7); the larger the slope, the closer the two.
     """
-    return torch.sigmoid(slope * margins(logits, labels)).mean(1)
+    return _smoothed_share_above(margins(logits, labels), slope)
 
 
 def accuracy_logit(value: Tensor, epsilon: float) -> Tensor:
@@ -56,11 +56,26 @@ def accuracy_logit(value: Tensor, epsilon: float) -> Tensor:
     return ((value + epsilon) / (1 - value + epsilon)).log()
 
 
-def test_coordinate(logits: Tensor, targets: Tensor, coordinate: TestCoordinate) -> Tensor:
-    """The landscape's y[W] of a configured kind; `accuracy` for the kind that has no gradient."""
+def test_coordinates(logits: Tensor, targets: Tensor, coordinate: TestCoordinate) -> tuple[Tensor, Tensor]:
+    """The landscape's y[W] of a configured kind, and the true accuracy[W] without a gradient, nan in regression.
+
+    `accuracy` is y for the kind that has no gradient.
+    """
     if coordinate.kind == "ln_test_loss":
-        return ln_loss(logits, targets)
+        y = ln_loss(logits, targets)
+        true = torch.full_like(y, torch.nan) if targets.is_floating_point() else accuracy(logits.detach(), targets)
+        return y, true
+    margin = margins(logits, targets)
+    true = _share_above(margin.detach())
     if coordinate.kind == "test_accuracy":
-        return accuracy(logits, targets)
-    value = smoothed_accuracy(logits, targets, coordinate.slope)
-    return value if coordinate.kind == "smoothed_accuracy" else accuracy_logit(value, coordinate.epsilon)
+        return true, true
+    value = _smoothed_share_above(margin, coordinate.slope)
+    return value if coordinate.kind == "smoothed_accuracy" else accuracy_logit(value, coordinate.epsilon), true
+
+
+def _share_above(margin: Tensor) -> Tensor:
+    return (margin > 0).to(margin.dtype).mean(1)
+
+
+def _smoothed_share_above(margin: Tensor, slope: float) -> Tensor:
+    return torch.sigmoid(slope * margin).mean(1)

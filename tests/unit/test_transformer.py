@@ -9,7 +9,7 @@ from plain_modules import TOLERANCE, assert_equals_modules, random
 from benchmarks.plain_transformer import PlainTransformer
 from entroscape.config.settings import NetworkSettings
 from entroscape.errors import ConfigError
-from entroscape.models import attention
+from entroscape.models import attention, token_tables
 from entroscape.models.start import draw
 from entroscape.models.transformer import build, transformer_layout, transformer_logits
 
@@ -24,9 +24,10 @@ CASES = {
 
 
 @pytest.fixture(params=["compiled", "general"], autouse=True)
-def _mixing(request, monkeypatch):
+def _loops(request, monkeypatch):
     if request.param == "general":
-        monkeypatch.setattr(attention, "COMPILED", ())
+        for module in (attention, token_tables):
+            monkeypatch.setattr(module, "COMPILED", ())
 
 
 def prompts(modulus: int, *shape: int) -> torch.Tensor:

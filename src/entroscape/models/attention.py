@@ -52,7 +52,8 @@ class _CompiledMix(Function):
         count, width = attention.shape[3], base.shape[1]
         neurons = attention.new_empty(len(base), count, rectified)
         others = attention.new_empty(len(base), count, width - rectified)
-        attention_kernels.forward(*(t.numpy() for t in (*given, tokens, neurons, others)))
+        spare = base.new_empty(width)
+        attention_kernels.forward(*(t.numpy() for t in (*given, tokens, neurons, others, spare)))
         ctx.save_for_backward(*given, tokens, neurons)
         return neurons, others
 

@@ -1,38 +1,38 @@
 """Compiled mixing of token tables by attention, for `entroscape.models.attention` on CPU.
 
 What attention gives to a prompt (x, y) is a weighted sum of rows of two tables, row x of one and row y of the other.
-All inner loops run over such a row. Nothing is allocated. Threads may call at the same time.
+All inner loops run over such a row, and what changes in them lies in one row that stays in the cache. Nothing is
+allocated. Threads may call at the same time.
 """
 
 from entroscape.numba_cache import njit_reordered as _njit
 
 
 @_njit
-def forward(attention, first, second, base, tokens, neurons, others):
+def forward(attention, first, second, base, tokens, neurons, others, spare):
     """base[W, K] + sum over heads of attention[W, H, 0, N] first[W, H, x] + attention[W, H, 1, N] second[W, H, y].
 
     first, second: [W, H, P, K]. tokens: int64[W or 1, N, 2], the x and y of each prompt. The first of the K go to
-    neurons[W, N, R] through ReLU, the rest to others[W, N, K - R].
+    neurons[W, N, R] through ReLU, the rest to others[W, N, K - R]. spare: [K].
     """
     walkers, heads, _, count = attention.shape
     width, rectified, zero = base.shape[1], neurons.shape[2], base[0, 0] * 0
     for w in range(walkers):
         mine = tokens[w if len(tokens) > 1 else 0]
         for n in range(count):
-            neuron, other, x, y = neurons[w, n], others[w, n], mine[n, 0], mine[n, 1]
-            for k in range(rectified):
-                neuron[k] = base[w, k]
-            for k in range(rectified, width):
-                other[k - rectified] = base[w, k]
+            x, y = mine[n, 0], mine[n, 1]
+            for k in range(width):
+                spare[k] = base[w, k]
             for h in range(heads):
                 a, b = attention[w, h, 0, n], attention[w, h, 1, n]
                 left, right = first[w, h, x], second[w, h, y]
-                for k in range(rectified):
-                    neuron[k] += a * left[k] + b * right[k]
-                for k in range(rectified, width):
-                    other[k - rectified] += a * left[k] + b * right[k]
+                for k in range(width):
+                    spare[k] += a * left[k] + b * right[k]
+            neuron, other = neurons[w, n], others[w, n]
             for k in range(rectified):
-                neuron[k] = zero if neuron[k] <= zero else neuron[k]
+                neuron[k] = zero if spare[k] <= zero else spare[k]
+            for k in range(rectified, width):
+                other[k - rectified] = spare[k]
 
 
 @_njit
@@ -59,10 +59,10 @@ def backward(
                 to_left, to_right = to_first[w, h, x], to_second[w, h, y]
                 to_a = to_b = zero
                 for k in range(width):
-                    g = spare[k]
-                    to_a += g * left[k]
-                    to_b += g * right[k]
-                    to_left[k] += a * g
-                    to_right[k] += b * g
+                    to_a += spare[k] * left[k]
+                    to_b += spare[k] * right[k]
+                for k in range(width):
+                    to_left[k] += a * spare[k]
+                    to_right[k] += b * spare[k]
                 to_attention[w, h, 0, n] += to_a
                 to_attention[w, h, 1, n] += to_b

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from entroscape.config.sampler import TestCoordinate
-from entroscape.observables import accuracy, ln_loss, test_coordinate
+from entroscape.observables import ln_loss, test_coordinates
 
 
 class Coordinates(NamedTuple):
@@ -34,9 +33,6 @@ def observer(
     def observe(theta: Tensor) -> Coordinates:
         outputs = logits(theta, points)
         learnt, new = outputs[:, : len(train)], outputs[:, len(train) :]
-        x = ln_loss(learnt, train)
-        with torch.no_grad():
-            true = torch.full_like(x, torch.nan) if test.is_floating_point() else accuracy(new, test)
-        return Coordinates(x, test_coordinate(new, test, coordinate), true)
+        return Coordinates(ln_loss(learnt, train), *test_coordinates(new, test, coordinate))
 
     return observe

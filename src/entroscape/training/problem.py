@@ -14,7 +14,7 @@ from entroscape.data.dataset import TaskData
 from entroscape.domains import Box, Domain
 from entroscape.files import read_dataset
 from entroscape.models import Network, make_network
-from entroscape.observables import correct, ln_loss, mean_loss, test_coordinate
+from entroscape.observables import correct, ln_loss, mean_loss, test_coordinates
 
 # Networks of vectors are trained in float64 up to this many parameters, as the Monte Carlo sampler treats them: a step
 # hardly takes longer. Larger ones and those of images are float32, which halves time and memory; ln L is then good to
@@ -103,7 +103,7 @@ class Problem:
         right = correct(logits, self.y_test)
         columns = {"test_accuracy": right.double() / len(self.y_test), "test_correct": right}
         if y is not None and y.kind not in columns:
-            columns[y.kind] = test_coordinate(logits, self.y_test, y).double()
+            columns[y.kind] = test_coordinates(logits, self.y_test, y)[0].double()
         return columns
 
     @property
