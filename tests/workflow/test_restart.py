@@ -153,15 +153,16 @@ def start(inputs, pytestconfig):
 
 
 @pytest.fixture(scope="module")
-def unbroken(start, tmp_path_factory):
-    """Function that gives the bytes of an undisturbed run with the same settings."""
+def unbroken(inputs, tmp_path_factory):
+    """Function that gives the bytes of an undisturbed run with the same settings, made in this process."""
     known: dict[str, bytes] = {}
 
     def run(which: dict) -> bytes:
         key = json.dumps(which)
         if key not in known:
             folder = tmp_path_factory.mktemp("unbroken")
-            finish(start(which, folder / "output.nc", folder / "run.npz"))
+            places = dict(output=folder / "output.nc", checkpoint_path=folder / "run.npz")
+            sample.run(SampleSettings(**which), replica=0, **inputs, **places, threads=1)
             assert [path.name for path in folder.iterdir()] == ["output.nc"], "the checkpoint is deleted at the end"
             known[key] = (folder / "output.nc").read_bytes()
         return known[key]

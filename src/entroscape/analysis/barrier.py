@@ -26,7 +26,7 @@ import pandas as pd
 import xarray as xr
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from entroscape.analysis.largest import NOTHING, Bounds, band, bounds, deviations, errors
 from entroscape.config.schema import Analysis
@@ -291,7 +291,7 @@ def _jump_of_columns(
     sigma = errors(noise)
     if len(left_out) < FEWEST_UNITS:
         return
-    factor = student.ppf(0.5 + confidence / 2, len(left_out) - 1)
+    factor = stdtrit(len(left_out) - 1, 0.5 + confidence / 2)
     for column in np.nonzero(np.isfinite(found) & np.isfinite(sigma))[0]:
         half = factor * sigma[column]
         yield int(column), Bounds(float(found[column]), float(found[column] - half), float(found[column] + half))
@@ -336,7 +336,7 @@ def _row(
         "metric": metric,
         "baseline": "",
         "value": found.value,
-        "error": (found.high - found.value) / student.ppf(0.5 + confidence / 2, max(units - 1, 1)),
+        "error": (found.high - found.value) / stdtrit(max(units - 1, 1), 0.5 + confidence / 2),
         "units": units,
         "dof": float(units - 1),
         "low": found.low,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from entroscape.analysis.claims import COLUMNS, evidence
 from entroscape.analysis.courses import UNITS
@@ -105,4 +105,4 @@ def _welch(groups: list[np.ndarray], weights: list[float], confidence: float) ->
         return float(mean), 0.0
     freedom = np.array([len(values) - 1 for values in groups])
     dof = variance.sum() ** 2 / (variance**2 / freedom).sum()
-    return float(mean), float(np.sqrt(variance.sum()) * student.ppf(0.5 + confidence / 2, dof))
+    return float(mean), float(np.sqrt(variance.sum()) * stdtrit(dof, 0.5 + confidence / 2))

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 DRAWS = 400  # of noise; the median is then known to a tenth of its spread
 _SEED = 20250516
@@ -51,7 +51,7 @@ def errors(noise: np.ndarray) -> np.ndarray:
 
 def band(quantities: int, units: int, risk: float) -> float:
     """Errors that none of so many quantities lies above its true value by, but with this risk."""
-    return float(student.isf(risk / max(quantities, 1), units - 1))
+    return float(-stdtrit(units - 1, risk / max(quantities, 1)))
 
 
 def bounds(
@@ -80,7 +80,7 @@ def bounds(
     kept = [group + 2 * sure * error >= least for group, error in zip(groups, sigma, strict=True)]
     outer = band(sum(int(one.sum()) for one in kept), units, tail)
     middle = min(_median(noises, sigma, kept), outer)
-    return Bounds(shifted(-middle), shifted(-outer), shifted(float(student.isf(tail / at_once, units - 1))))
+    return Bounds(shifted(-middle), shifted(-outer), shifted(float(-stdtrit(units - 1, tail / at_once))))
 
 
 def _median(noises: Sequence[np.ndarray], sigma: Sequence[np.ndarray], kept: Sequence[np.ndarray]) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from entroscape.analysis.largest import NOTHING, Bounds
 from entroscape.grid import Grid
@@ -49,6 +49,6 @@ def lowest(runs: np.ndarray, confidence: float) -> tuple[Bounds, float, int]:
     if not np.isfinite(value).any():
         return NOTHING, np.nan, 0
     tail, column = (1 - confidence) / 2, int(np.nanargmin(value))
-    low = np.nanmin(value - error * student.isf(tail, count - 1))
-    high = np.nanmin(value + error * student.isf(tail / len(count), count - 1))
+    low = np.nanmin(value + error * stdtrit(count - 1, tail))
+    high = np.nanmin(value - error * stdtrit(count - 1, tail / len(count)))
     return Bounds(float(value[column]), float(low), float(high)), float(error[column]), int(count[column])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from entroscape.grid import dimensions
 from entroscape.landscape import curves, jackknife
@@ -75,7 +75,7 @@ def share_within(z: np.ndarray, limit: float = 2.0) -> float:
 
 def share_expected(dof: int, limit: float = 2.0) -> float:
     """Share within `limit` that Student's t with `dof` degrees of freedom predicts."""
-    return float(1 - 2 * student.sf(limit, dof))
+    return float(1 - 2 * stdtr(dof, -limit))
 
 
 def overlaps(landscape: xr.Dataset) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 
 def error(left_out: np.ndarray) -> np.ndarray:
@@ -34,4 +34,4 @@ def of(
 
 def half_width(standard_error: Any, dof: Any, confidence: float) -> Any:
     """Half width of the two-sided interval by Student's t, elementwise; nan where there is no degree of freedom."""
-    return standard_error * student.ppf(0.5 + confidence / 2, dof)
+    return standard_error * stdtrit(dof, 0.5 + confidence / 2)

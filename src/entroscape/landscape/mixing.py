@@ -1,7 +1,6 @@
 """Whether walkers agree on where the volume is, in one window and from replica to replica."""
 
 import numpy as np
-from scipy.stats import permutation_test
 
 FEWEST_WALKERS = 4  # of a replica: fewer can be dealt out in too few ways to call any of them rare
 DEALS = 400  # drawn where there are more
@@ -45,6 +44,8 @@ def replicas_alike(left_out: np.ndarray, replicas: int) -> float:
     replicas
         How many there are. nan with fewer than two, and with fewer than `FEWEST_WALKERS` in each.
     """
+    from scipy.stats import permutation_test  # only here, since it takes a second
+
     count = len(left_out) // replicas
     maps = left_out[:, np.isfinite(left_out).all(axis=0)].astype(float)
     if replicas < 2 or count < FEWEST_WALKERS or not maps.size:
