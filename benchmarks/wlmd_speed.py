@@ -90,6 +90,7 @@ CASES = {
     "7 x 7 pixels, c = 2": Case(partial(images, 7, 80), 10, (16, 64, 128), 1),
     "transformer as published": Case(partial(prompts, 67, 128), 20, (1, 2, 4, 8), 2),
     "transformer, p = 23, d 32": Case(partial(prompts, 23, 32), 20, (4, 16), 1),
+    "transformer, p = 17, d 16": Case(partial(prompts, 17, 16, mlp_ratio=2), 20, (4, 16), 1),
 }
 
 

@@ -48,6 +48,24 @@ def test_figures_and_a_landscape_by_molecular_dynamics_come_out(finished):
     assert finished.to_do(*TARGETS) == {}, "a run without Slurm sees the same results"
 
 
+def test_jobs_that_share_gpus_ask_for_parts_of_them(finished, node, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project", Path(finished.environment["ENTROSCAPE_CACHE_DIR"]))
+    replicas = [f"results/smoke/replicas/spiral/width-6-wlmd/{number}.nc" for number in (0, 1)]
+    for replica in replicas:
+        (project.folder / replica).unlink()
+    command = project.command(*SLURM, targets=replicas, config=["device=auto", "gpu_share=shard:1"])
+    asked: set[str] = set()
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(project.run, command)
+        while not run.done():
+            asked |= set(node.ask("squeue", "--noheader", "--format=%b").split())
+            time.sleep(0.5)
+    assert run.result().returncode == 0, run.result().stdout[-3000:] + run.result().stderr[-3000:]
+    assert asked - {"N/A"} == {"gres:shard:1"}
+    assert all((project.folder / replica).exists() for replica in replicas)
+
+
 def longer(finished: Project, folder: Path, results: Path | None = None) -> Project:
     """A copy of the finished project where one replica is to be sampled anew, for longer, and saved often.
 
@@ -61,8 +79,8 @@ def longer(finished: Project, folder: Path, results: Path | None = None) -> Proj
     experiment, scale = folder / "config/experiments/spiral.yaml", folder / "config/scales/smoke.yaml"
     experiment.write_text(re.sub(r"checkpoint_seconds: \d+", "checkpoint_seconds: 1", experiment.read_text()))
     text = scale.read_text()
-    place = text.index("production: 600_000", text.index("other_widths"))
-    scale.write_text(text[:place] + text[place:].replace("production: 600_000", "production: 8_000_000", 1))
+    place = text.index("production: 300_000", text.index("other_widths"))
+    scale.write_text(text[:place] + text[place:].replace("production: 300_000", "production: 8_000_000", 1))
     return Project(folder, Path(finished.environment["ENTROSCAPE_CACHE_DIR"]))
 
 

@@ -361,6 +361,7 @@ def test_mistake_in_the_scale_itself(config, keys, value, text):
         ),
         (["scale"], 1, "scale = 1 is not allowed; it must be a text"),
         (["device"], "gpu", 'device = "gpu" is not allowed; it must be "auto", "cpu" or "cuda"'),
+        (["gpu_share"], "shard", 'gpu_share = "shard" is not allowed; it must be a text or null (part of a GPU'),
         (["experiments"], [], "experiments = [] is not allowed; it must be a list with at least 1 of: a text"),
         (["experiments"], "spiral", 'experiments = "spiral" is not allowed; it must be a list'),
         (
@@ -371,8 +372,8 @@ def test_mistake_in_the_scale_itself(config, keys, value, text):
         (
             ["devise"],
             "cpu",
-            "devise is not a known key; known keys are scale, device, job_minutes, experiments, courses; did you mean"
-            " device?",
+            "devise is not a known key; known keys are scale, device, job_minutes, gpu_share, experiments, courses; did"
+            " you mean device?",
         ),
     ],
 )

@@ -30,9 +30,11 @@ class Project:
                 shutil.copy2(source, folder / part, follow_symlinks=False)
         return cls(folder, cache)
 
-    def command(self, *options: str, targets: Sequence[str] = (), scale: str = "smoke") -> list[str]:
+    def command(
+        self, *options: str, targets: Sequence[str] = (), scale: str = "smoke", config: Sequence[str] = ()
+    ) -> list[str]:
         """What runs Snakemake; profiles/default says how many cores."""
-        return [sys.executable, "-m", "snakemake", *options, "--config", f"scale={scale}", "--", *targets]
+        return [sys.executable, "-m", "snakemake", *options, "--config", f"scale={scale}", *config, "--", *targets]
 
     def snakemake(self, *options: str, **what) -> subprocess.CompletedProcess:
         """Run `command` to its end."""

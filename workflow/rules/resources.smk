@@ -16,6 +16,16 @@ def gpus(wildcards):
     return int(procedure == "molecular_dynamics" and RUN.device != "cpu")
 
 
+def own_gpus(wildcards):
+    """GPUs that a job which samples has for itself: none where jobs share them."""
+    return 0 if RUN.gpu_share else gpus(wildcards)
+
+
+def gpu_share(wildcards):
+    """The part of a GPU that it asks for where jobs share them."""
+    return RUN.gpu_share if RUN.gpu_share and gpus(wildcards) else ""
+
+
 def items_of(figure):
     """Landscapes and courses that a figure shows, as in the table of costs."""
     return [

@@ -16,7 +16,8 @@ rule sample_landscape:
         ENVIRONMENT
     resources:
         runtime=sampling_minutes,
-        gpu=gpus,
+        gpu=own_gpus,
+        gres=gpu_share,
     params:
         settings=settings_of("sample"),
         code=sampler_code("sample"),
