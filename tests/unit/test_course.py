@@ -10,7 +10,8 @@ from benchmarks.plain_transformer import PlainTransformer
 from entroscape.config.courses import Course, CourseSettings, Entropy, Heads, Stop
 from entroscape.data.modular import split, table
 from entroscape.errors import SamplingError
-from entroscape.training.course import Network, Task, forward, train
+from entroscape.training import course
+from entroscape.training.course import Network, Task, forward, train, train_all
 from entroscape.training.wand_search import Setting, best_bias, summary
 
 pytestmark = pytest.mark.unit
@@ -110,11 +111,36 @@ def test_the_hybrid_records_its_weight(weight, accuracy):
         )
 
 
-def test_a_course_ends_when_all_of_its_runs_have_settled():
+def test_runs_at_once_end_when_all_have_settled():
     given = settings(steps=2000, stop=Stop(accuracy=0.01, steps=40))
     records = list(train(given, [0, 1]))
     reached = [next(r.step for r in records if r.test_accuracy[run] >= 0.01) for run in (0, 1)]
     assert records[-1].step == max(reached) + 40
+
+
+def test_each_run_of_a_course_ends_when_it_has_settled():
+    given = settings(steps=300, runs=3, stop=Stop(accuracy=0.1, steps=40))
+    table = train_all(given)
+    there = table[table["test_accuracy"] >= 0.1].groupby("run")["step"].min()
+    ends = table.groupby("run")["step"].max()
+    assert ends.tolist() == (there + 40).tolist() and ends.nunique() > 1
+
+
+@pytest.mark.parametrize("stop", [None, Stop(accuracy=0.1, steps=40)], ids=["whole", "stopped"])
+def test_runs_at_once_leave_the_rows_of_runs_alone(stop, monkeypatch):
+    given = settings(steps=150, runs=3, stop=stop)
+    alone = train_all(given)
+    monkeypatch.setattr(course, "train", lambda settings, runs, **how: train(settings, runs, bias=how["bias"]))
+    together = train_all(given, device="cuda")
+    rows = [table.sort_values(["run", "step"], ignore_index=True) for table in (alone, together)]
+    assert rows[0][["run", "step"]].equals(rows[1][["run", "step"]])
+    np.testing.assert_allclose(rows[0]["train_loss"], rows[1]["train_loss"], rtol=1e-2)
+
+
+def test_noise_of_wand_is_that_of_the_run():
+    table = train_all(settings(WAND, runs=2))
+    last = next(reversed(list(train(settings(WAND), [1]))))
+    assert table[table["run"] == 1]["train_loss"].iloc[-1] == last.train_loss[0]
 
 
 def test_a_run_that_diverges_leaves_the_others_alone():
@@ -124,11 +150,17 @@ def test_a_run_that_diverges_leaves_the_others_alone():
 
 
 def test_the_summary_of_a_search():
-    records = list(train(settings(), [0, 1]))
-    rows = summary(Setting("bias", 3.0), records)
+    table = train_all(settings())
+    rows = summary(Setting("bias", 3.0), table)
     assert rows["run"].tolist() == [0, 1] and not rows["diverged"].any()
-    gaps = np.max([r.train_accuracy - r.test_accuracy for r in records], axis=0)
-    np.testing.assert_allclose(rows["largest_gap"], gaps)
+    for run, row in zip((0, 1), rows.to_dict("records"), strict=True):
+        mine = table[table["run"] == run]
+        assert row["largest_gap"] == (mine["train_accuracy"] - mine["test_accuracy"]).max()
+        assert row["final_norm"] == mine["weight_norm"].iloc[-1]
+    lost = table.assign(train_loss=table["train_loss"].mask((table["run"] == 1) & (table["step"] == 10)))
+    lost = lost.assign(weight_norm=lost["weight_norm"].mask((lost["run"] == 1) & (lost["step"] >= 10)))
+    assert summary(Setting("bias", 3.0), lost)["diverged"].tolist() == [False, True]
+    assert np.isnan(summary(Setting("bias", 3.0), lost)["final_norm"][1])
 
 
 def test_the_best_bias_generalises_soonest():

@@ -59,6 +59,15 @@ def test_a_run_that_has_blown_up_leaves_the_curve_of_the_others(adamw):
     assert (row["median"], row["low"], row["high"]) == (others.median(), others.min(), others.max())
 
 
+def test_a_run_that_has_ended_keeps_its_last_values(adamw):
+    ended = (adamw.table["run"] == 0) & (adamw.table["step"] > 600)
+    table = courses.curve_table(Course(adamw.settings, adamw.table[~ended]), "weight_norm", "b")
+    seen = adamw.table.groupby("step")["weight_norm"].apply(list)
+    row = table[table["step"] == 1000].to_dict("records")[0]
+    known = [seen[600][0], *seen[1000][1:]]
+    assert (row["median"], row["low"], row["high"]) == (np.median(known), min(known), max(known))
+
+
 def test_wand_figure_draws_its_table(wand, adamw):
     figure = courses.wand_figure(wand, adamw, IMPRINT)
     table = courses.wand_table(wand, adamw)
@@ -91,9 +100,13 @@ def test_imprint_names_scale_runs_steps_and_why_they_are_few(adamw, wand):
     text = make_course_imprint("desktop", "", [adamw, wand]).provenance
     for part in (
         *("desktop scale", "add: 4 runs of 2,000 steps", "add_wand: 4 runs of 2,500 steps"),
-        *("stopped once settled", "all runs at test accuracy 0.99 for 500 steps", "at most 3,000 steps here, 10,000"),
+        *("each run ends once settled", "500 steps after test accuracy 0.99", "at most 3,000 steps here, 10,000"),
     ):
         assert part in text
+    short = adamw.table[~((adamw.table["run"] == 2) & (adamw.table["step"] > 1500))]
+    assert (
+        "4 runs of 1,500–2,000 steps" in make_course_imprint("desktop", "", [Course(adamw.settings, short)]).provenance
+    )
     whole = inputs.course("add", last=10_000, steps=10_000, runs=2)
     text = make_course_imprint("paper", "", [whole]).provenance
     assert "stopped" not in text and "here" not in text

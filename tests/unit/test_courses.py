@@ -65,6 +65,16 @@ def test_a_run_that_does_not_come_so_far_is_known_by_bounds():
     assert row(table, "largest_gap", 1)[2] == 1.0
 
 
+def test_runs_of_different_lengths_are_known_as_far_as_they_went():
+    memorises = [0.5, 1.0, 1.0, 1.0], [0.1, 0.1, 0.2, 0.2]
+    one = course(GROKS, memorises)
+    table = courses.milestones(one)
+    assert one.ends.tolist() == [60, 30] and one.steps == 60
+    assert row(table, "steps_to_generalise", 1) == (30, 30, np.inf)
+    assert row(table, "final_norm", 1) == (30, 30, 30)
+    assert row(table, "largest_gap", 1)[0] == row(courses.milestones(course(memorises)), "largest_gap")[0]
+
+
 def group(values, low=None, high=None) -> pd.DataFrame:
     values = np.array(values, dtype=float)
     return pd.DataFrame({"value": values, "low": low or values, "high": high or values})

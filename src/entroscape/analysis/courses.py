@@ -72,19 +72,30 @@ class Course:
         return int(self.table["run"].nunique())
 
     @property
+    def ends(self) -> np.ndarray:
+        """Steps that each run made, [runs]."""
+        return self.table.groupby("run")["step"].max().to_numpy()
+
+    @property
     def steps(self) -> int:
-        """Steps that all runs made."""
-        return int(self.table["step"].max())
+        """Steps of the longest run."""
+        return int(self.ends.max())
 
     @property
     def stopped(self) -> bool:
-        """Whether it ended early because all runs had settled."""
-        return self.steps < self.settings.course.steps
+        """Whether a run ended early because it had settled."""
+        return bool((self.ends < self.settings.course.steps).any())
 
     def grid(self, quantity: str) -> tuple[np.ndarray, np.ndarray]:
-        """Recorded steps[S] and values[runs, S] of a column."""
+        """Recorded steps[S] and values[runs, S] of a column; nan once a run has ended."""
         wide = self.table.pivot_table(index="run", columns="step", values=quantity, dropna=False)
         return wide.columns.to_numpy(), wide.to_numpy()
+
+    def held(self, quantity: str) -> tuple[np.ndarray, np.ndarray]:
+        """As `grid`, but a run that has ended keeps its last values."""
+        steps, values = self.grid(quantity)
+        last = np.searchsorted(steps, self.ends)[:, None]
+        return steps, np.take_along_axis(values, np.minimum(np.arange(len(steps)), last), axis=1)
 
 
 def milestones(course: Course) -> pd.DataFrame:
@@ -99,11 +110,11 @@ def milestones(course: Course) -> pd.DataFrame:
     _, test = course.grid("test_accuracy")
     learnt, general = first_step(steps, train), first_step(steps, test)
     bounds = {
-        "steps_to_train": _at_least(learnt, course.steps),
-        "steps_to_generalise": _at_least(general, course.steps),
-        "delay": _delay(learnt, general, course.steps),
+        "steps_to_train": _at_least(learnt, course.ends),
+        "steps_to_generalise": _at_least(general, course.ends),
+        "delay": _delay(learnt, general, course.ends),
         "largest_gap": _gap(train, test, np.isfinite(learnt) & np.isfinite(general)),
-        "final_norm": _exact(course.grid("weight_norm")[1][:, -1]),
+        "final_norm": _exact(course.held("weight_norm")[1][:, -1]),
     }
     frames = [_rows(course.name, quantity, *values) for quantity, values in bounds.items()]
     return pd.concat(frames, ignore_index=True)
@@ -133,13 +144,13 @@ def _exact(value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return value, value, value
 
 
-def _at_least(step: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Value and bounds of a first step that may come after the last one made."""
+def _at_least(step: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Value and bounds of a first step that may come after the last one that a run made."""
     seen = np.where(np.isnan(step), last, step)
     return seen, seen, np.where(np.isnan(step), np.inf, step)
 
 
-def _delay(learnt: np.ndarray, general: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _delay(learnt: np.ndarray, general: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Value and bounds of the steps between learning and generalising; a run that does neither has no delay."""
     (start, _, latest_start), (end, _, latest_end) = _at_least(learnt, last), _at_least(general, last)
     with np.errstate(invalid="ignore"):

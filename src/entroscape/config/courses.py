@@ -83,7 +83,7 @@ CourseOptimizer = Annotated[AdamW | WanD | WanDWithAdamW, Field(discriminator="k
 
 
 class Stop(Section):
-    """When a course ends early: all runs have had this test accuracy for so many steps."""
+    """When a run ends early: so many steps after it has reached this test accuracy."""
 
     accuracy: Probability
     steps: Count

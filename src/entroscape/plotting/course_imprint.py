@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from entroscape.analysis.courses import Course
 from entroscape.config.courses import LEARNT
 from entroscape.plotting.style import Imprint
@@ -27,8 +29,8 @@ def make_course_imprint(
     stopped = [course for course in courses if course.stopped]
     if stopped:
         which = "" if len(stopped) == len(courses) else f" ({', '.join(course.name for course in stopped)})"
-        drawn = ", dotted line" if curves else ""
-        parts.append(f"stopped once settled{which}{drawn}: {_settled(stopped[0])}")
+        drawn = ", keeping its last values (dotted line: the first end)" if curves else ""
+        parts.append(f"each run ends once settled{which}{drawn}: {_settled(stopped[0])}")
     biases = dict.fromkeys(course.table.attrs["bias"] for course in courses if "bias" in course.table.attrs)
     parts += [f"bias of WanD {bias:g}, found by a search (GR-9)" for bias in biases]
     planned = max(course.settings.course.steps for course in courses)
@@ -42,16 +44,19 @@ def make_course_imprint(
 def _runs_line(courses: Sequence[Course]) -> str:
     """Runs and steps of each course, or their ranges where there are many."""
     if len(courses) <= 3:
-        listed = [f"{one.name}: {_runs(one)} of {one.steps:,} steps" for one in courses]
-        return "; ".join(listed)
-    runs, steps = {one.runs for one in courses}, {one.steps for one in courses}
-    ends = [f"{min(values):,}–{max(values):,}" if len(values) > 1 else f"{min(values):,}" for values in (runs, steps)]
-    return f"{len(courses)} courses of {ends[0]} runs and {ends[1]} steps"
+        return "; ".join(f"{one.name}: {_runs(one)} of {_range(one.ends)} steps" for one in courses)
+    runs, steps = [one.runs for one in courses], np.concatenate([one.ends for one in courses])
+    return f"{len(courses)} courses of {_range(runs)} runs and {_range(steps)} steps"
+
+
+def _range(values: Sequence[int] | np.ndarray) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
 def _settled(course: Course) -> str:
     stop = course.settings.stop
-    return "" if stop is None else f"all runs at test accuracy {stop.accuracy:g} for {stop.steps:,} steps"
+    return "" if stop is None else f"{stop.steps:,} steps after test accuracy {stop.accuracy:g}"
 
 
 def _runs(course: Course) -> str:

@@ -104,8 +104,11 @@ def curves_table(courses: Sequence[Course]) -> pd.DataFrame:
 
 
 def curve_table(course: Course, quantity: str, panel: str) -> pd.DataFrame:
-    """Median, lowest and highest value over the runs at each recorded step, but for step 0; without those blown up."""
-    steps, found = course.grid(quantity)
+    """Median, lowest and highest value over the runs at each recorded step, but for step 0; without those blown up.
+
+    A run that has ended keeps its last values: without it the others, which are the slow ones, would be the median.
+    """
+    steps, found = course.held(quantity)
     values = pd.DataFrame(found)
     table = pd.DataFrame(
         {
@@ -164,10 +167,10 @@ def draw_by_norm(axes: Axes, course: Course) -> None:
 
 
 def step_axis(axes: Axes, course: Course) -> None:
-    """Logarithmic axis of steps, from the first recorded one; a dotted line where the course was stopped early."""
+    """Logarithmic axis of steps, from the first recorded one; a dotted line where the first run ended early."""
     axes.set(xscale="log", xlabel="step", xlim=(course.settings.record_every, course.steps))
     if course.stopped:
-        axes.axvline(course.steps, color=COLOURS["faint"], linewidth=0.8, linestyle=":", zorder=0, gid="stopped")
+        axes.axvline(course.ends.min(), color=COLOURS["faint"], linewidth=0.8, linestyle=":", zorder=0, gid="stopped")
 
 
 def count_text(course: Course) -> str:

@@ -112,7 +112,7 @@ def reading(course: Course) -> tuple[str, str] | None:
 
 def shape(course: Course) -> str:
     """What the median of alpha does in the course, changes by less than 0.2 left aside, as in "rises, then falls"."""
-    steps, alpha = course.grid("alpha")
+    steps, alpha = course.held("alpha")
     median = np.median(alpha[:, steps > 0], axis=0)
     moves: list[str] = []
     turn = median[0]

@@ -1,16 +1,16 @@
 """Courses of training on modular arithmetic: independent runs of one optimizer, full batch (arXiv:2505.11411)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from entroscape.config.courses import AdamW, CourseSettings, WanD
+from entroscape.config.courses import AdamW, CourseSettings, Stop, WanD
 from entroscape.data.modular import split, table
 from entroscape.models.layout import ParameterLayout
 from entroscape.models.start import draw
@@ -19,8 +19,6 @@ from entroscape.observables import accuracy, mean_loss
 from entroscape.random import torch_generator
 from entroscape.training.adam import Means
 from entroscape.training.wand import EntropyOfLoss, WanDRuns, wand_weight
-
-AT_ONCE = 2  # runs whose gradients are computed together on a CPU: what they need stays in the cache of a core
 
 
 @dataclass(frozen=True)
@@ -94,22 +92,37 @@ class Forward(NamedTuple):
 Update = Callable[[Tensor, Forward, Tensor], Tensor]  # (theta, forward, alpha[R]) -> the next theta
 
 
-def train(
+def train_all(
     settings: CourseSettings,
-    runs: list[int],
     *,
     bias: float | None = None,
-    wand: WanDRuns | None = None,
     device: str = "cpu",
-) -> Iterator[Record]:
-    """Train these runs; yields their state every `record_every` steps, and at the end.
+    watch: Callable[[Iterator[Record]], Iterable[Record]] = iter,
+) -> pd.DataFrame:
+    """All runs of a course: a row per run and recorded step, up to where the run has settled if there is a `stop`.
 
-    bias: what the search found, for settings that have none. wand: in place of what the settings say, for the search.
-    A run that diverges goes on as nan and does not touch the others. With `stop` it ends as early as that says.
+    On a GPU all runs go on at once; on a CPU each by itself, which takes no longer and ends sooner. watch: passes on
+    the records of runs that go on at once.
+    """
+    runs = list(range(settings.course.runs))
+    groups = [runs] if device == "cuda" else [[run] for run in runs]
+    frames = [
+        record.frame(group) for group in groups for record in watch(train(settings, group, bias=bias, device=device))
+    ]
+    return _until_settled(pd.concat(frames, ignore_index=True), settings.stop)
+
+
+def train(
+    settings: CourseSettings, runs: list[int], *, bias: float | None = None, device: str = "cpu"
+) -> Iterator[Record]:
+    """Train these runs at once; yields their state every `record_every` steps, and at the end.
+
+    bias: what the search found, for settings that have none. A run that diverges goes on as nan and does not touch the
+    others. With `stop` they end when the last of them has settled.
     """
     task, network = Task.of(settings, runs, device), Network.of(settings)
     theta = network.starts(settings, runs, device)
-    update, anneal = updates(settings, theta, bias, wand)
+    update, anneal = updates(settings, theta, bias, runs)
     alpha = torch.full((len(runs),), torch.nan, device=device)
     settled = _Settled(settings, len(runs))
     for step in range(settings.course.steps + 1):
@@ -126,42 +139,29 @@ def train(
 
 def forward(network: Network, task: Task, theta: Tensor) -> Forward:
     """Loss, accuracy and gradient on the train prompts."""
-    parts = []
-    for some in _parts(theta):
-        leaf = theta[some].detach().requires_grad_()
-        logits = network.logits(leaf, task.x_train[some])
-        loss = mean_loss(logits, task.y_train[some])
-        (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-        parts.append(Forward(loss.detach(), accuracy(logits.detach(), task.y_train[some]), gradient))
-    return Forward(*(torch.cat(values) for values in zip(*parts, strict=True)))
-
-
-def _parts(theta: Tensor) -> list[slice]:
-    """The runs of theta[R, P]: on a CPU a few at a time, on a GPU all at once."""
-    size = AT_ONCE if theta.device.type == "cpu" else len(theta)
-    return [slice(first, first + size) for first in range(0, len(theta), size)]
+    leaf = theta.detach().requires_grad_()
+    logits = network.logits(leaf, task.x_train)
+    loss = mean_loss(logits, task.y_train)
+    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+    return Forward(loss.detach(), accuracy(logits.detach(), task.y_train), gradient)
 
 
 def _measure(
     network: Network, task: Task, theta: Tensor, found: Forward, step: int, anneal: Callable[[Tensor, Tensor], Tensor]
 ) -> tuple[Record, Tensor]:
     """The record of a step, and the weight alpha until the next one."""
-    losses, right = [], []
     with torch.no_grad():
-        for some in _parts(theta):
-            logits = network.logits(theta[some], task.x_test[some])
-            losses.append(mean_loss(logits, task.y_test[some]))
-            right.append(accuracy(logits, task.y_test[some]))
-    test = torch.cat(right)
-    alpha = anneal(found.accuracy, test)
-    values = found.loss, torch.cat(losses), found.accuracy, test, theta.norm(dim=1), alpha
+        logits = network.logits(theta, task.x_test)
+        loss, right = mean_loss(logits, task.y_test), accuracy(logits, task.y_test)
+    alpha = anneal(found.accuracy, right)
+    values = found.loss, loss, found.accuracy, right, theta.norm(dim=1), alpha
     return Record(step, *(value.double().cpu().numpy() for value in values)), alpha
 
 
 def updates(
-    settings: CourseSettings, theta: Tensor, bias: float | None, wand: WanDRuns | None
+    settings: CourseSettings, theta: Tensor, bias: float | None, runs: list[int]
 ) -> tuple[Update, Callable[[Tensor, Tensor], Tensor]]:
-    """The update of an optimizer, and (train accuracy, test accuracy) -> alpha."""
+    """The update of these runs' optimizer, and (train accuracy, test accuracy) -> alpha."""
     optimizer = settings.course.optimizer
 
     def no_weight(train: Tensor, test: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ def updates(
     if optimizer.kind == "adamw":
         return partial(_adamw, optimizer, _Adam(theta)), no_weight
     section = optimizer if optimizer.kind == "wand" else optimizer.wand
-    wand = wand or make_wand(settings, section, theta, bias)
+    wand = _wand(settings, section, theta, bias, runs)
     if optimizer.kind == "wand":
         return lambda theta, found, alpha: theta + wand.move(found.gradient, found.loss), no_weight
     adam, annealing = _Adam(theta), optimizer.annealing
@@ -202,28 +202,35 @@ def _adamw(optimizer: AdamW, adam: _Adam, theta: Tensor, found: Forward, alpha: 
     return theta if optimizer.norm is None else theta * (optimizer.norm / theta.norm(dim=1, keepdim=True))
 
 
-def make_wand(
-    settings: CourseSettings, optimizer: WanD, theta: Tensor, bias: float | None, **changed: float
-) -> WanDRuns:
-    """WanD for the runs theta[R, P] as the settings say, with some of them changed."""
+def _wand(settings: CourseSettings, optimizer: WanD, theta: Tensor, bias: float | None, runs: list[int]) -> WanDRuns:
+    """WanD for the runs theta[R, P], with the noise of these runs."""
     entropy = settings.entropy
     assert entropy is not None, "the configuration sees to it"
     bias = bias if entropy.bias is None else entropy.bias
     assert bias is not None, "the search has found it"
     axis = entropy.axis.min, entropy.axis.max, entropy.axis.bin_width
-    names = "learning_rate", "temperature", "friction"
-    options: dict[str, Any] = {name: getattr(optimizer, name) for name in names} | {"factor": entropy.factor} | changed
     return WanDRuns(
         theta,
         EntropyOfLoss.of(axis, bias, optimizer.onset, entropy.deposit_width, theta.device),
-        **options,
+        learning_rate=optimizer.learning_rate,
+        temperature=optimizer.temperature,
+        friction=optimizer.friction,
+        factor=entropy.factor,
         factor_steps=entropy.factor_steps,
-        generator=torch_generator("courses", settings.seed, settings.name, "noise", device=str(theta.device)),
+        generator=torch_generator("courses", settings.seed, settings.name, "noise", *runs, device=str(theta.device)),
     )
 
 
+def _until_settled(table: pd.DataFrame, stop: Stop | None) -> pd.DataFrame:
+    """The rows of each run up to so many steps after it has reached the accuracy wanted."""
+    if stop is None:
+        return table
+    reached = table["step"].where(table["test_accuracy"] >= stop.accuracy).groupby(table["run"]).transform("min")
+    return table[~(table["step"] > reached + stop.steps)].reset_index(drop=True)
+
+
 class _Settled:
-    """Whether a course may end: so many steps ago the last of its runs reached the accuracy wanted."""
+    """Whether runs may end: so many steps ago the last of them reached the accuracy wanted."""
 
     def __init__(self, settings: CourseSettings, runs: int) -> None:
         self.stop, self.reached = settings.stop, np.full(runs, np.inf)

@@ -44,7 +44,7 @@ def steps_of(settings: CourseSettings, runs: list[int], device: str) -> Iterator
     """Steps of these runs, without end."""
     task, network = Task.of(settings, runs, device), Network.of(settings)
     theta = network.starts(settings, runs, device)
-    update, _ = updates(settings, theta, ANY_BIAS, None)
+    update, _ = updates(settings, theta, ANY_BIAS, runs)
     alpha = torch.full((len(runs),), torch.nan, device=device)
     while True:
         theta = update(theta, forward(network, task, theta), alpha)

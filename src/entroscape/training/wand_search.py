@@ -1,15 +1,17 @@
 """The search for the bias of WanD, and how sensitive it is to its other settings (arXiv:2505.11411, section 5)."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from entroscape.config.courses import LEARNT, SearchSettings
+from entroscape.config.courses import LEARNT, CourseSettings, SearchSettings
+from entroscape.config.section import Section
 from entroscape.errors import SamplingError
-from entroscape.training.course import Network, Record, make_wand, train
+from entroscape.training.course import train_all
 
+S = TypeVar("S", bound=Section)
 PARAMETERS = ("bias", "learning_rate", "temperature", "friction", "factor")
 
 
@@ -62,35 +64,50 @@ def chosen_bias(table: pd.DataFrame) -> float:
 
 def _try(settings: SearchSettings, setting: Setting, bias: float, device: str) -> pd.DataFrame:
     """A row for each run with one setting changed, the bias being `bias`."""
-    base = settings.base
-    course = base.course.model_copy(update={"steps": settings.search.steps, "runs": settings.search.runs})
-    base = base.model_copy(update={"course": course, "name": f"{base.name} {setting.parameter} {setting.value:g}"})
-    runs = list(range(settings.search.runs))
-    changed = {} if setting.parameter == "bias" else {setting.parameter: setting.value}
-    assert course.optimizer.kind == "wand", "the configuration sees to it"
-    wand = make_wand(base, course.optimizer, Network.of(base).starts(base, runs, device), bias, **changed)
-    return summary(setting, list(train(base, runs, wand=wand, device=device)))
+    return summary(setting, train_all(_changed(settings, setting, bias), device=device))
 
 
-def summary(setting: Setting, records: Sequence[Record]) -> pd.DataFrame:
-    """What became of the R runs of one setting, a row each."""
-    train_accuracy, test_accuracy, loss = (
-        np.stack([getattr(record, name) for record in records])
-        for name in ("train_accuracy", "test_accuracy", "train_loss")
-    )
-    steps = np.array([record.step for record in records], dtype=float)
-    there = test_accuracy >= LEARNT
-    return pd.DataFrame(
-        {
-            "parameter": setting.parameter,
-            "value": float(setting.value),
-            "run": np.arange(loss.shape[1]),
-            "steps_to_generalise": np.where(there.any(0), steps[there.argmax(0)], np.nan),
-            "best_test_accuracy": np.nanmax(test_accuracy, axis=0),
-            "final_train_accuracy": train_accuracy[-1],
-            "final_test_accuracy": test_accuracy[-1],
-            "largest_gap": (train_accuracy - test_accuracy).max(0),
-            "final_norm": records[-1].weight_norm,
-            "diverged": ~np.isfinite(loss).all(0),
+def _changed(settings: SearchSettings, setting: Setting, bias: float) -> CourseSettings:
+    """The course that is varied, with the bias and then one setting changed, as long as the search says."""
+    base, changed = settings.base, {"bias": bias, setting.parameter: setting.value}
+    assert base.entropy is not None, "the configuration sees to it"
+    course = base.course.model_copy(
+        update={
+            "optimizer": _with(base.course.optimizer, changed),
+            "runs": settings.search.runs,
+            "steps": settings.search.steps,
         }
     )
+    name = f"{base.name} {setting.parameter} {setting.value:g}"
+    return base.model_copy(update={"name": name, "course": course, "entropy": _with(base.entropy, changed)})
+
+
+def _with(section: S, changed: dict[str, float]) -> S:
+    """The section with those of its values changed that are named."""
+    return section.model_copy(update={name: changed[name] for name in changed.keys() & type(section).model_fields})
+
+
+def summary(setting: Setting, table: pd.DataFrame) -> pd.DataFrame:
+    """What became of the runs of one setting, a row each; the table has a row per run and recorded step."""
+    there = table["test_accuracy"] >= LEARNT
+    seen = table.assign(
+        steps_to_generalise=table["step"].where(there),
+        gap=table["train_accuracy"] - table["test_accuracy"],
+        diverged=~np.isfinite(table["train_loss"]),
+    )
+    found = seen.groupby("run").agg(
+        steps_to_generalise=("steps_to_generalise", "min"),
+        best_test_accuracy=("test_accuracy", "max"),
+        final_train_accuracy=("train_accuracy", _last),
+        final_test_accuracy=("test_accuracy", _last),
+        largest_gap=("gap", "max"),
+        final_norm=("weight_norm", _last),
+        diverged=("diverged", "any"),
+    )
+    about = pd.DataFrame({"parameter": setting.parameter, "value": float(setting.value)}, index=found.index)
+    return pd.concat([about, found], axis=1).reset_index()
+
+
+def _last(values: pd.Series) -> float:
+    """The last value, finite or not."""
+    return float(values.iloc[-1])

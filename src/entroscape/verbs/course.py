@@ -1,9 +1,9 @@
 """Train the runs of one course."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from entroscape import devices
@@ -14,7 +14,7 @@ from entroscape.files import read_table, write_table
 from entroscape.memory import keep_freed
 from entroscape.progress import logged
 from entroscape.provenance import stamp
-from entroscape.training.course import Record, train
+from entroscape.training.course import Record, train_all
 from entroscape.training.wand_search import chosen_bias
 
 logger = logging.getLogger(__name__)
@@ -30,11 +30,12 @@ def run(settings: CourseSettings, *, search: Path | None, output: Path, threads:
     if settings.searched and search is None:
         raise ConfigError("entropy.bias is null, so the table of the search is needed: give it with --search")
     bias = chosen_bias(read_table(search)) if settings.searched and search else None
-    runs, device = list(range(settings.course.runs)), devices.chosen(device)
-    records = train(settings, runs, bias=bias, device=device)
-    total = settings.course.steps
-    tables = [record.frame(runs) for record in logged(records, total, lambda r: r.step, logger, describe=_described)]
-    table = pd.concat(tables, ignore_index=True)
+    device, total = devices.chosen(device), settings.course.steps
+
+    def watch(records: Iterator[Record]) -> Iterator[Record]:
+        return logged(records, total, lambda record: record.step, logger, describe=_described)
+
+    table = train_all(settings, bias=bias, device=device, watch=watch)
     table.insert(0, "course", settings.name)
     seeds = ["courses", settings.seed, settings.name]
     extra = {} if bias is None else {"bias": bias}
