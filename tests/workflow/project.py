@@ -5,10 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+NONE: Mapping[str, str] = {}
 PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "slurm", "src", "workflow")
 
 
@@ -36,15 +37,14 @@ class Project:
         """What runs Snakemake; profiles/default says how many cores."""
         return [sys.executable, "-m", "snakemake", *options, "--config", f"scale={scale}", *config, "--", *targets]
 
-    def snakemake(self, *options: str, **what) -> subprocess.CompletedProcess:
-        """Run `command` to its end."""
-        return self.run(self.command(*options, **what))
+    def snakemake(self, *options: str, variables: Mapping[str, str] = NONE, **what) -> subprocess.CompletedProcess:
+        """Run `command` to its end; variables: further ones of the environment."""
+        return self.run(self.command(*options, **what), variables)
 
-    def run(self, command: list[str]) -> subprocess.CompletedProcess:
-        """Run any command in the project's folder."""
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, text=True, capture_output=True, check=False
-        )
+    def run(self, command: list[str], variables: Mapping[str, str] = NONE) -> subprocess.CompletedProcess:
+        """Run any command in the project's folder; variables: further ones of the environment."""
+        environment = {**self.environment, **variables}
+        return subprocess.run(command, cwd=self.folder, env=environment, text=True, capture_output=True, check=False)
 
     def to_do(self, *targets: str, scale: str = "smoke") -> dict[str, int]:
         """Jobs of each rule that a run would execute."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from preloaded import preloaded
 from project import Project
 
 SMOKE = Path("results/smoke")
@@ -26,7 +27,8 @@ NETWORK = {
 def project(tmp_path_factory) -> Project:
     """A copy of the project after a whole run at smoke scale."""
     project = Project.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
-    run = project.snakemake()
+    with preloaded() as variables:
+        run = project.snakemake(variables=variables)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project
 
