@@ -11,7 +11,7 @@ from benchmarks import wlmd_gpu, wlmd_speed
 from benchmarks.plain import plain
 from benchmarks.wlmc import Chain, network
 from entroscape.config.sampler import Confinement, TimeStep
-from entroscape.models import token_tables
+from entroscape.models import narrow_transformer
 from entroscape.random import generator
 from entroscape.sampling import molecular_dynamics
 
@@ -68,7 +68,7 @@ def test_plain_dynamics_makes_the_same_trajectories(monkeypatch, subject, window
 
 
 def test_speed_on_a_device_counts_the_products_of_all_walkers(monkeypatch):
-    monkeypatch.setattr(token_tables, "COMPILED", ())
+    monkeypatch.setattr(narrow_transformer, "COMPILED", ())
     subject = SUBJECTS["prompts"]()
     took = wlmd_gpu.measure(subject, 2, "cpu", rounds=1, side=64)
     assert min(took) > 0

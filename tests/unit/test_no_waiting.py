@@ -14,7 +14,7 @@ from entroscape.config.sampler import Axis, LnTestLoss, Observables, SmoothedAcc
 from entroscape.config.settings import NetworkSettings, SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.domains import Box, Shell
-from entroscape.models import attention, images, make_network, token_tables
+from entroscape.models import attention, images, make_network, narrow_transformer
 from entroscape.sampling import entropy_map, molecular_dynamics, task_dynamics
 from entroscape.sampling.graph import Launcher
 from entroscape.sampling.molecular_dynamics import _round
@@ -54,7 +54,7 @@ class Watch(TorchDispatchMode):
 @pytest.fixture(autouse=True)
 def _as_on_a_gpu(monkeypatch):
     """Nothing is compiled for the CPU."""
-    for module in (images, attention, token_tables):
+    for module in (images, attention, narrow_transformer):
         monkeypatch.setattr(module, "COMPILED", ())
     monkeypatch.setattr(entropy_map, "COMPILED", False)
 

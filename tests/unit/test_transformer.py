@@ -9,8 +9,9 @@ from plain_modules import TOLERANCE, assert_equals_modules, random
 from benchmarks.plain_transformer import PlainTransformer
 from entroscape.config.settings import NetworkSettings
 from entroscape.errors import ConfigError
-from entroscape.models import attention, token_tables
+from entroscape.models import attention, narrow_transformer
 from entroscape.models.start import draw
+from entroscape.models.token_tables import token_tables
 from entroscape.models.transformer import build, transformer_layout, transformer_logits
 
 pytestmark = pytest.mark.unit
@@ -26,7 +27,7 @@ CASES = {
 @pytest.fixture(params=["compiled", "general"], autouse=True)
 def _loops(request, monkeypatch):
     if request.param == "general":
-        for module in (attention, token_tables):
+        for module in (attention, narrow_transformer):
             monkeypatch.setattr(module, "COMPILED", ())
 
 
@@ -46,6 +47,34 @@ def test_logits_and_gradients_equal_a_plain_module_for_every_walker(case, dtype)
     assert logits(theta, shared).shape == (3, 30, modulus + 1)
     assert_equals_modules(logits, theta, shared, plain, shared.expand(3, 30, 2))
     assert_equals_modules(logits, theta, own, plain, own)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("size", [40.0, 300.0], ids=["large scores", "scores whose exponentials overflow"])
+def test_logits_and_gradients_equal_a_plain_module_where_scores_are_large(size, dtype):
+    modulus, d_model, heads, neurons = CASES["narrow"]
+    layout = transformer_layout(modulus + 1, d_model, neurons)
+    theta = random(3, layout.size, dtype=dtype) / d_model**0.5
+    largest = token_tables(theta, layout, heads).scores.abs().max()
+    theta[:, layout.slices["attention.query"]] *= size / largest
+    logits = partial(transformer_logits, layout=layout, heads=heads)
+    plain = PlainTransformer(modulus + 1, d_model, heads, neurons)
+    own = prompts(modulus, 3, 30)
+    assert_equals_modules(logits, theta, own, plain, own)
+
+
+def test_walkers_do_not_depend_on_their_batch():
+    layout = transformer_layout(6, 8, 16)
+    theta, points = random(4, layout.size, dtype=torch.float32), prompts(5, 4, 12)
+
+    def both(walkers: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        leaf = theta[walkers].requires_grad_()
+        logits = transformer_logits(leaf, points[walkers], layout, heads=2)
+        return logits.detach(), torch.autograd.grad(logits.square().sum(), leaf)[0]
+
+    tolerance = 0.0 if narrow_transformer.COMPILED else 1e-5
+    for together, alone in zip(both(slice(4)), both(slice(2, 3)), strict=True):
+        torch.testing.assert_close(together[2:3], alone, rtol=tolerance, atol=tolerance)
 
 
 def test_attention_that_is_all_on_one_token_stays_finite():

@@ -1,24 +1,20 @@
 """What a transformer of one layer makes of each token before it sees a prompt, for a batch of walkers.
 
+For wide networks and GPUs; narrow ones on CPU mix values and have no tables (`entroscape.models.narrow_transformer`).
+
 All is relative to the last token, "=", which is the same in all prompts and alone in being read: attention is drawn to
 x and y by what their scores are above its own, and moves the result by what their values are apart from its own. "P"
 are the other tokens, "K" what is read off the residual stream: M neurons and, past them, V logits.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from entroscape.models import token_kernels
 from entroscape.models.layout import ParameterLayout
 from entroscape.models.token_kernels import Tensors
-
-COMPILED = (torch.float32, torch.float64)  # what compiled loops are used for
-NARROW = 32  # largest d_model for which they are; products of wider networks are faster as such
 
 
 class Tables(NamedTuple):
@@ -33,14 +29,7 @@ class Tables(NamedTuple):
 
 def token_tables(theta: Tensor, layout: ParameterLayout, heads: int) -> Tables:
     """Tables of walkers theta[W, P]; the layout is that of `Tensors`."""
-    tensors = Tensors(*layout.views(theta))
-    narrow = tensors.embedding.shape[2] <= NARROW
-    if narrow and theta.dtype in COMPILED and theta.device.type == "cpu":
-        return Tables(*_Compiled.apply(theta, layout, heads))
-    return _tables(tensors, heads)
-
-
-def _tables(t: Tensors, heads: int) -> Tables:
+    t = Tensors(*layout.views(theta))
     equals = t.embedding[:, -1] + t.position[:, 2]  # [W, D]
     places = t.position[:, :2] - equals.unsqueeze(1)
     rows = t.embedding[:, :-1].unsqueeze(1) + places.unsqueeze(2)  # [W, 2, P, D]
@@ -57,36 +46,3 @@ def _tables(t: Tensors, heads: int) -> Tables:
     offset = torch.cat([t.hidden_bias, (t.unembedding @ t.back_bias.unsqueeze(2)).squeeze(2)], 1)
     base = (reader @ stream).squeeze(2) + offset
     return Tables(scores, first, second, base, t.unembedding @ t.back_weight)
-
-
-class _Compiled(Function):
-    """`_tables` as one operation on CPU: hundreds of small ones take longer than their numbers."""
-
-    @staticmethod
-    def forward(ctx: Any, theta: Tensor, layout: ParameterLayout, heads: int) -> tuple[Tensor, ...]:
-        t = Tensors(*(view.contiguous().numpy() for view in layout.views(theta.detach())))
-        (walkers, vocabulary, d_model), neurons = t.embedding.shape, t.hidden_bias.shape[1]
-        sizes = walkers, d_model, heads, vocabulary - 1, neurons + vocabulary
-
-        def zeros(*shape: int) -> Tensor:
-            return theta.new_zeros(shape)
-
-        walkers, d_model, heads, tokens, readings = sizes
-        result = Tables(
-            scores=zeros(walkers, heads, 2, tokens),
-            first=zeros(walkers, heads, tokens, readings),
-            second=zeros(walkers, heads, tokens, readings),
-            base=zeros(walkers, readings),
-            product=zeros(walkers, vocabulary, neurons),
-        )
-        ctx.work = token_kernels.work(*sizes, t.embedding.dtype)
-        token_kernels.forward(t, ctx.work, *(tensor.numpy() for tensor in result))
-        ctx.tensors = t
-        return tuple(result)
-
-    @staticmethod
-    def backward(ctx: Any, *arrived: Tensor) -> tuple[Tensor | None, ...]:
-        found = Tensors(*(np.zeros_like(array) for array in ctx.tensors))
-        spare = token_kernels.spare(ctx.work)
-        token_kernels.backward(*(g.contiguous().numpy() for g in arrived), ctx.tensors, ctx.work, spare, found)
-        return torch.cat([torch.from_numpy(array).flatten(1) for array in found], 1), None, None

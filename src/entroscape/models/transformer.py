@@ -14,6 +14,7 @@ from torch import Tensor
 
 from entroscape.config.settings import NetworkSettings
 from entroscape.errors import ConfigError
+from entroscape.models import narrow_transformer
 from entroscape.models.attention import mix
 from entroscape.models.layout import ParameterLayout
 from entroscape.models.network import Logits, unchanged
@@ -52,6 +53,8 @@ def transformer_layout(vocabulary: int, d_model: int, neurons: int) -> Parameter
 
 def transformer_logits(theta: Tensor, prompts: Tensor, layout: ParameterLayout, heads: int) -> Tensor:
     """Logits[W, N, V] of walkers theta[W, P] on prompts int64[N, 2], or int64[W, N, 2] of each walker's own."""
+    if narrow_transformer.applies(theta, layout):
+        return narrow_transformer.logits(theta, prompts, layout, heads)
     tables = token_tables(theta, layout, heads)
     attention = _attention(tables.scores, prompts)
     neurons = tables.product.shape[2]
