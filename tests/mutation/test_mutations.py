@@ -109,18 +109,28 @@ MUTATIONS = {
 }
 
 
+@pytest.fixture(scope="module")
+def library(tmp_path_factory) -> Path:
+    """A folder with a copy of the library: one for all, so that what a mutation leaves alone is compiled once."""
+    folder = tmp_path_factory.mktemp("src")
+    shutil.copytree(ROOT / "src/entroscape", folder / "entroscape", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_broken_sampler_is_caught(name, tmp_path):
+def test_a_broken_sampler_is_caught(name, library):
     mutation = MUTATIONS[name]
-    library = tmp_path / "src"
-    shutil.copytree(ROOT / "src/entroscape", library / "entroscape", ignore=shutil.ignore_patterns("__pycache__"))
     module = library / "entroscape" / mutation.module
-    text = module.read_text()
+    text, times = module.read_text(), module.stat()
     assert text.count(mutation.line) == 1, f"{mutation.module} has changed: say here what to break now"
-    module.write_text(text.replace(mutation.line, mutation.broken))
-    environment = os.environ | {"PYTHONPATH": str(library), "ENTROSCAPE_CACHE_DIR": str(tmp_path / "cache")}
+    environment = os.environ | {"PYTHONPATH": str(library), "ENTROSCAPE_CACHE_DIR": str(library / "cache")}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"tests/{mutation.test}"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    module.write_text(text.replace(mutation.line, mutation.broken))
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    finally:
+        module.write_text(text)
+        os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns))
     print(done.stdout)
     assert done.returncode == 1, "the broken library passes, or the test could not be run"
     assert "AssertionError" in done.stdout and " failed" in done.stdout
