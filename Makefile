@@ -35,7 +35,7 @@ cost: $(STAMP) ## estimate what SCALE costs, figure by figure, from speeds measu
 	$(BIN)/snakemake --workflow-profile profiles/default --cores $(CORES) --config scale=$(SCALE) -- cost
 
 test: $(STAMP) ## run all tests
-	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 statistics: $(STAMP) ## ask of more runs, from new seeds, whether intervals hold the truth as often as they claim
 	$(BIN)/python -m pytest tests/statistics --numprocesses $(CORES) --runs $(RUNS) --seed $(SEED)

@@ -80,7 +80,7 @@ def longer(finished: Project, folder: Path, results: Path | None = None) -> Proj
     experiment.write_text(re.sub(r"checkpoint_seconds: \d+", "checkpoint_seconds: 1", experiment.read_text()))
     text = scale.read_text()
     place = text.index("production: 300_000", text.index("other_widths"))
-    scale.write_text(text[:place] + text[place:].replace("production: 300_000", "production: 4_000_000", 1))
+    scale.write_text(text[:place] + text[place:].replace("production: 300_000", "production: 8_000_000", 1))
     return Project(folder, Path(finished.environment["ENTROSCAPE_CACHE_DIR"]))
 
 
