@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from project import ROOT, Edited
 
 pytestmark = pytest.mark.mutation
-
-ROOT = Path(__file__).parents[2]
 
 
 class Mutation(NamedTuple):
@@ -121,16 +120,11 @@ def library(tmp_path_factory) -> Path:
 def test_a_broken_sampler_is_caught(name, library):
     mutation = MUTATIONS[name]
     module = library / "entroscape" / mutation.module
-    text, times = module.read_text(), module.stat()
-    assert text.count(mutation.line) == 1, f"{mutation.module} has changed: say here what to break now"
+    assert module.read_text().count(mutation.line) == 1, f"{mutation.module} has changed: say here what to break now"
     environment = os.environ | {"PYTHONPATH": str(library), "ENTROSCAPE_CACHE_DIR": str(library / "cache")}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"tests/{mutation.test}"]
-    module.write_text(text.replace(mutation.line, mutation.broken))
-    try:
+    with Edited(module, mutation.line, mutation.broken):
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    finally:
-        module.write_text(text)
-        os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns))
     print(done.stdout)
     assert done.returncode == 1, "the broken library passes, or the test could not be run"
     assert "AssertionError" in done.stdout and " failed" in done.stdout

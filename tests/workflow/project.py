@@ -7,18 +7,19 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
-NONE: Mapping[str, str] = {}
 PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "slurm", "src", "workflow")
 
 
 class Project:
-    """A copy of the project, whose results are its own."""
+    """A copy of the project, whose results are its own; variables: further ones of its environment."""
 
-    def __init__(self, folder: Path, cache: Path):
+    def __init__(self, folder: Path, cache: Path, variables: Mapping[str, str] = MappingProxyType({})):
         self.folder = folder
-        self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
+        own = {"PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
+        self.environment = {**os.environ, **own, **variables}
 
     @classmethod
     def copy(cls, folder: Path, cache: Path) -> "Project":
@@ -37,14 +38,15 @@ class Project:
         """What runs Snakemake; profiles/default says how many cores."""
         return [sys.executable, "-m", "snakemake", *options, "--config", f"scale={scale}", *config, "--", *targets]
 
-    def snakemake(self, *options: str, variables: Mapping[str, str] = NONE, **what) -> subprocess.CompletedProcess:
-        """Run `command` to its end; variables: further ones of the environment."""
-        return self.run(self.command(*options, **what), variables)
+    def snakemake(self, *options: str, **what) -> subprocess.CompletedProcess:
+        """Run `command` to its end."""
+        return self.run(self.command(*options, **what))
 
-    def run(self, command: list[str], variables: Mapping[str, str] = NONE) -> subprocess.CompletedProcess:
-        """Run any command in the project's folder; variables: further ones of the environment."""
-        environment = {**self.environment, **variables}
-        return subprocess.run(command, cwd=self.folder, env=environment, text=True, capture_output=True, check=False)
+    def run(self, command: list[str]) -> subprocess.CompletedProcess:
+        """Run any command in the project's folder."""
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, text=True, capture_output=True, check=False
+        )
 
     def to_do(self, *targets: str, scale: str = "smoke") -> dict[str, int]:
         """Jobs of each rule that a run would execute."""
@@ -59,10 +61,12 @@ class Project:
 
     def edited(self, path: str, old: str = "", new: str = "# a comment\n"):
         """Context in which a file is changed: `old` replaced by `new`, or `new` appended."""
-        return _Edited(self.folder / path, old, new)
+        return Edited(self.folder / path, old, new)
 
 
-class _Edited:
+class Edited:
+    """Context in which a file is changed: `old` replaced by `new`, or `new` appended; then it is as before."""
+
     def __init__(self, path: Path, old: str, new: str):
         self.path, self.old, self.new = path, old, new
 

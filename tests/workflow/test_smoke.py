@@ -26,9 +26,10 @@ NETWORK = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     """A copy of the project after a whole run at smoke scale."""
-    project = Project.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
+    folder, cache = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache")
+    project = Project.copy(folder, cache)
     with preloaded() as variables:
-        run = project.snakemake(variables=variables)
+        run = Project(folder, cache, variables).snakemake()
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project
 

@@ -108,11 +108,11 @@ def milestones(course: Course) -> pd.DataFrame:
     """
     steps, train = course.grid("train_accuracy")
     _, test = course.grid("test_accuracy")
-    learnt, general = first_step(steps, train), first_step(steps, test)
+    learnt, general, ends = first_step(steps, train), first_step(steps, test), course.ends
     bounds = {
-        "steps_to_train": _at_least(learnt, course.ends),
-        "steps_to_generalise": _at_least(general, course.ends),
-        "delay": _delay(learnt, general, course.ends),
+        "steps_to_train": _at_least(learnt, ends),
+        "steps_to_generalise": _at_least(general, ends),
+        "delay": _delay(learnt, general, ends),
         "largest_gap": _gap(train, test, np.isfinite(learnt) & np.isfinite(general)),
         "final_norm": _exact(course.held("weight_norm")[1][:, -1]),
     }

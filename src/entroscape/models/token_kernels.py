@@ -134,7 +134,7 @@ def backward(to_logits, theta, tokens, table, passed, to_table, spare, found):
             to_table.base[w, k] = _sum(spare.readings[k])
         _multiply_transposed(spare.readings, mixed, to_table.through[w])
         _clear(spare.mixed)
-        _transposed_multiply(table.through[w], spare.readings, spare.mixed)
+        _multiply(table.through[w].T, spare.readings, spare.mixed)
         for h in range(len(passed.attention[w])):
             _attend_back(h, passed.attention[w, h], mixed, table.taken[w], x, y, spare, to_table.taken[w])
         for n in range(len(x)):
@@ -221,7 +221,7 @@ def _read_back(to_logits, readings, product, to_readings, to_product):
         for n in range(len(to_logits)):
             arrived[v, n] = to_logits[n, v]
     _clear(to_neurons)
-    _transposed_multiply(product, arrived, to_neurons)
+    _multiply(product.T, arrived, to_neurons)
     for m in range(neurons):
         for n in range(len(to_logits)):
             to_neurons[m, n] = zero if readings[m, n] <= zero else to_neurons[m, n]
@@ -307,8 +307,8 @@ def _tabulate_back(t, table, to_table, w, found):
         for p in range(tokens):
             to_common[i, p] = first[p] + second[p]
     _multiply(to_common, t.embedding[:tokens], to_maps)
-    _transposed_multiply(to_common, maps, found.embedding[:tokens])
-    _transposed_multiply(to_shift, places, to_maps)
+    _multiply(to_common.T, maps, found.embedding[:tokens])
+    _multiply(to_shift.T, places, to_maps)
     _multiply(to_shift, maps, to_places)
     _apply_back(t.unembedding, table.moved[w], to_base[neurons:], found.unembedding, found.back_bias)
     _apply_back(t.hidden_weight, table.stream[w], to_base[:neurons], found.hidden_weight, to_stream)
@@ -336,9 +336,9 @@ def _tabulate_back(t, table, to_table, w, found):
         found.position[2, d] += to_equals[d]
     _multiply_transposed(to_through[:neurons], t.output, found.hidden_weight)
     _multiply_transposed(to_through[neurons:], t.output, found.unembedding)
-    _transposed_multiply(t.hidden_weight, to_through[:neurons], found.output)
-    _transposed_multiply(t.unembedding, to_through[neurons:], found.output)
-    _transposed_multiply(t.unembedding, to_product, found.back_weight)
+    _multiply(t.hidden_weight.T, to_through[:neurons], found.output)
+    _multiply(t.unembedding.T, to_through[neurons:], found.output)
+    _multiply(t.unembedding.T, to_product, found.back_weight)
     _multiply_transposed(to_product, t.back_weight, found.unembedding)
 
 
@@ -398,30 +398,6 @@ def _multiply(a, b, result):
         for j in range(len(b)):
             for k in range(b.shape[1]):
                 result[last, k] += a[last, j] * b[j, k]
-
-
-@_njit
-def _transposed_multiply(a, b, result):
-    """Add the transpose of a[J, I], @ b[J, K]; as `_multiply`."""
-    whole, last = len(b) // 4 * 4, a.shape[1] - 1
-    for i in range(0, last, 2):
-        first, second = result[i], result[i + 1]
-        for j in range(0, whole, 4):
-            p, q, r, s = a[j, i], a[j + 1, i], a[j + 2, i], a[j + 3, i]
-            t, u, v, w = a[j, i + 1], a[j + 1, i + 1], a[j + 2, i + 1], a[j + 3, i + 1]
-            for k in range(b.shape[1]):
-                c, d, e, f = b[j, k], b[j + 1, k], b[j + 2, k], b[j + 3, k]
-                first[k] += p * c + q * d + r * e + s * f
-                second[k] += t * c + u * d + v * e + w * f
-        for j in range(whole, len(b)):
-            p, t = a[j, i], a[j, i + 1]
-            for k in range(b.shape[1]):
-                first[k] += p * b[j, k]
-                second[k] += t * b[j, k]
-    if last % 2 == 0:
-        for j in range(len(b)):
-            for k in range(b.shape[1]):
-                result[last, k] += a[j, last] * b[j, k]
 
 
 @_njit

@@ -1,7 +1,8 @@
 """Train the runs of one course."""
 
 import logging
-from collections.abc import Iterator
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import torch
@@ -30,11 +31,8 @@ def run(settings: CourseSettings, *, search: Path | None, output: Path, threads:
     if settings.searched and search is None:
         raise ConfigError("entropy.bias is null, so the table of the search is needed: give it with --search")
     bias = chosen_bias(read_table(search)) if settings.searched and search else None
-    device, total = devices.chosen(device), settings.course.steps
-
-    def watch(records: Iterator[Record]) -> Iterator[Record]:
-        return logged(records, total, lambda record: record.step, logger, describe=_described)
-
+    device = devices.chosen(device)
+    watch = partial(logged, total=settings.course.steps, done=attrgetter("step"), logger=logger, describe=_described)
     table = train_all(settings, bias=bias, device=device, watch=watch)
     table.insert(0, "course", settings.name)
     seeds = ["courses", settings.seed, settings.name]
