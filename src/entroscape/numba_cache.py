@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import torch
 
 # As in entroscape.sampling.compiled: compiled code is kept where this variable says. Numba sees edits of the file of
 # the compiled function alone, so each file of kernels must hold all that they call.
@@ -17,3 +18,8 @@ if _cache and not numba.config.CACHE_DIR:  # type: ignore[attr-defined]
 njit: Any = partial(numba.njit, cache=bool(_cache), nogil=True, _nrt=False, error_model="numpy")
 # Sums may be taken in any order, as BLAS does; nan and infinities are kept.
 njit_reordered: Any = partial(njit, fastmath={"reassoc", "contract", "nsz"})
+
+
+def compiled(values: torch.Tensor) -> bool:
+    """Whether compiled loops take these values."""
+    return values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)

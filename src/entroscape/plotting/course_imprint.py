@@ -58,8 +58,9 @@ def _early(course: Course) -> str:
     stop = course.settings.stop
     if stop is None:
         return ""
-    lost = f" or lost, {stop.lost.steps:,} steps after train accuracy was last {stop.lost.accuracy:g}" if stop.lost else ""
-    return f"settled, {stop.steps:,} steps after test accuracy {stop.accuracy:g}{lost}"
+    settled, lost = f"settled, {stop.steps:,} steps after test accuracy {stop.accuracy:g}", stop.lost
+    after = lost and f"lost, {lost.steps:,} steps after train accuracy was last {lost.accuracy:g}"
+    return f"{settled}, or {after}" if after else settled
 
 
 def _runs(course: Course) -> str:

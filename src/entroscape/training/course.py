@@ -131,8 +131,8 @@ def train(
         last = step == settings.course.steps
         found = forward(network, task, theta)
         if step % settings.record_every == 0 or last:
-            record, alpha = _measure(network, task, theta, found, step, anneal)
-            yield record._replace(ended=ends.now.copy())
+            record, alpha = _measure(network, task, theta, found, step, ends.now.copy(), anneal)
+            yield record
             ends.see(record)
             if ends.now.all():
                 return
@@ -150,16 +150,21 @@ def forward(network: Network, task: Task, theta: Tensor) -> Forward:
 
 
 def _measure(
-    network: Network, task: Task, theta: Tensor, found: Forward, step: int, anneal: Callable[[Tensor, Tensor], Tensor]
+    network: Network,
+    task: Task,
+    theta: Tensor,
+    found: Forward,
+    step: int,
+    ended: np.ndarray,
+    anneal: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Record, Tensor]:
     """The record of a step, and the weight alpha until the next one."""
     with torch.no_grad():
         logits = network.logits(theta, task.x_test)
         loss, right = mean_loss(logits, task.y_test), accuracy(logits, task.y_test)
     alpha = anneal(found.accuracy, right)
-    values = found.loss, loss, found.accuracy, right, theta.norm(dim=1), alpha
-    none = np.zeros(len(theta), dtype=bool)
-    return Record(step, *(value.double().cpu().numpy() for value in values), none), alpha
+    values = found.loss, loss, found.accuracy, right, theta.norm(dim=1), alpha, torch.as_tensor(ended)
+    return Record(step, *(value.cpu().numpy() for value in values)), alpha
 
 
 def updates(
@@ -238,7 +243,7 @@ class _Ends:
         if self.stop is None:
             return
         step, lost = record.step, self.stop.lost
-        self.reached = np.where(record.test_accuracy >= self.stop.accuracy, np.minimum(self.reached, step), self.reached)
+        self.reached = np.minimum(self.reached, np.where(record.test_accuracy >= self.stop.accuracy, step, np.inf))
         self.now |= step >= self.reached + self.stop.steps
         if lost is not None:
             self.held = np.where(record.train_accuracy >= lost.accuracy, step, self.held)
