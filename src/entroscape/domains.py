@@ -5,11 +5,15 @@ depends on a value.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+
+from entroscape import domain_kernels
+from entroscape.numba_cache import compiled
 
 Motion = Literal["geodesic", "rescaling"]
 
@@ -59,7 +63,10 @@ class Box:
 
     def drift(self, theta: Tensor, velocity: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
         """Places and velocities a step[W, P] later: straight on, and back from the walls."""
-        return reflect(theta + step * velocity, velocity, self.half_width)
+        if not compiled(theta):
+            return reflect(theta + step * velocity, velocity, self.half_width)
+        wall = self.half_width.expand(theta.shape[1]).contiguous()
+        return _written(domain_kernels.straight, theta, velocity, step.expand_as(theta), wall.numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +127,12 @@ class Shell:
         step = step[:, :1]
         if self.motion == "rescaling":
             return self.project(theta + step * velocity), velocity
+        if compiled(theta):
+            return _written(domain_kernels.geodesic, theta, velocity, step[:, 0], float(self.norm))
+        return self.geodesic(theta, velocity, step)
+
+    def geodesic(self, theta: Tensor, velocity: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+        """`drift` along great circles, for steps[W, 1]."""
         turns = _length(velocity).to(theta.dtype) / self.norm  # radians per unit of time
         angle = turns * step
         cosine, along = angle.cos(), step * torch.sinc(angle / math.pi)  # sin(angle) / turns, also where it is at rest
@@ -139,6 +152,16 @@ def reflect(theta: Tensor, velocity: Tensor, half_width: Tensor) -> tuple[Tensor
     clipped = theta.clamp(-half_width, half_width)
     mirrored = (2 * clipped - theta).clamp(-half_width, half_width)
     return mirrored, torch.where(clipped == theta, velocity, -velocity)
+
+
+def _written(
+    motion: Callable[..., None], theta: Tensor, velocity: Tensor, step: Tensor, bounds: Any
+) -> tuple[Tensor, Tensor]:
+    """Places and velocities that a compiled motion writes."""
+    moved, turned = torch.empty_like(theta), torch.empty_like(theta)
+    given = (values.detach().contiguous().numpy() for values in (theta, velocity, step))
+    motion(*given, bounds, moved.numpy(), turned.numpy())
+    return moved, turned
 
 
 def _length(vectors: Tensor) -> Tensor:

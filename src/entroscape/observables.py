@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from entroscape.config.sampler import TestCoordinate
+from entroscape.config.sampler import SmoothedAccuracy, SmoothedAccuracyLogit, TestCoordinate, TrueAccuracy
 
 
 def mean_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -61,11 +61,16 @@ def test_coordinates(logits: Tensor, targets: Tensor, coordinate: TestCoordinate
 
     `accuracy` is y for the kind that has no gradient.
     """
-    if coordinate.kind == "ln_test_loss":
-        y = ln_loss(logits, targets)
-        true = torch.full_like(y, torch.nan) if targets.is_floating_point() else accuracy(logits.detach(), targets)
-        return y, true
-    margin = margins(logits, targets)
+    if coordinate.kind != "ln_test_loss":
+        return accuracies(margins(logits, targets), coordinate)
+    y = ln_loss(logits, targets)
+    return y, torch.full_like(y, torch.nan) if targets.is_floating_point() else accuracy(logits.detach(), targets)
+
+
+def accuracies(
+    margin: Tensor, coordinate: TrueAccuracy | SmoothedAccuracy | SmoothedAccuracyLogit
+) -> tuple[Tensor, Tensor]:
+    """As `test_coordinates`, of the margins[W, N]."""
     true = _share_above(margin.detach())
     if coordinate.kind == "test_accuracy":
         return true, true

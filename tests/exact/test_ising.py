@@ -6,6 +6,7 @@ from ising import exact_entropy, ring
 from whole_runs import deviations, exchange_settings, landscape_of
 
 from entroscape.grid import Grid
+from entroscape.sampling.kernel import run_walkers
 
 SPINS = 16
 GRID = Grid(x_min=0.0, bin_width=1.0, columns=9, rows=1)  # x: pairs of broken bonds
@@ -51,3 +52,15 @@ def test_number_of_states(starts):
     entropy = landscape["entropy"].to_numpy()[:, 0]
     states = 2 * np.exp(entropy - entropy[0]).sum()
     assert states == pytest.approx(2**SPINS, rel=0.05)
+
+
+def test_moves_out_of_the_window_count_the_present_bin_and_raise_it():
+    """Every move from a ground state breaks bonds, which this window does not allow."""
+    spins, report = np.ones((1, SPINS)), np.zeros((1, 5), dtype=np.int64)
+    entropy, ceiling = np.full((9, 1), -np.inf), np.full(9, -np.inf)
+    histograms = np.zeros((1, 9, 1), dtype=np.int64)
+    generator, window = np.random.default_rng(0), (0, 1)
+    run_walkers(ring(SPINS), generator, spins, entropy, ceiling, histograms, window, 700, 1.0, 0.125, 12.0, report)
+    assert histograms[0, :, 0].tolist() == [700] + [0] * 8
+    assert entropy[0, 0] == 700 * 0.125 and np.isneginf(entropy[1:]).all()
+    assert report[0, 0] == 0 and (spins == 1).all()

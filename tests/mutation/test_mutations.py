@@ -43,13 +43,13 @@ MUTATIONS = {
         KERNEL,
         "        else:\n            reject(system)\n",
         "        else:\n            reject(system)\n            continue\n",
-        "unit/test_kernel.py::test_moves_out_of_the_window_count_the_present_bin",
+        "exact/test_ising.py::test_moves_out_of_the_window_count_the_present_bin_and_raise_it",
     ),
     "Monte Carlo: deposit doubled": Mutation(
         KERNEL,
         "effective_entropy(entropy, ceiling, depth, column, row) + factor",
         "effective_entropy(entropy, ceiling, depth, column, row) + 2 * factor",
-        "unit/test_kernel.py::test_moves_out_of_the_box_count_the_present_bin_and_raise_it",
+        "exact/test_ising.py::test_moves_out_of_the_window_count_the_present_bin_and_raise_it",
     ),
     "Hamiltonian Monte Carlo: sign of the acceptance": Mutation(
         INTEGRATORS,

@@ -36,7 +36,7 @@ def stamped(table: pd.DataFrame, name: str, steps: int = 10_000, stop: bool = Fa
         update={
             "name": name,
             "course": known.course.model_copy(update={"steps": steps, "runs": int(table["run"].nunique())}),
-            "stop": Stop(accuracy=0.99, steps=500) if stop else None,
+            "stop": Stop(accuracy=0.99, steps=500, lost=None) if stop else None,
         }
     )
     table = table.assign(course=name)

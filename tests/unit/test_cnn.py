@@ -7,7 +7,7 @@ import torch
 from plain_modules import TOLERANCE, assert_equals_modules, random
 from torch import nn
 
-from entroscape.models import images
+from entroscape import numba_cache
 from entroscape.models.cnn import cnn_layout, cnn_logits, cnn_shape, prepare
 
 CASES = {
@@ -38,7 +38,7 @@ def assert_equals_plain(case, theta, points, x):
 @pytest.fixture(params=["compiled", "banded"], autouse=True)
 def _convolutions(request, monkeypatch):
     if request.param == "banded":
-        monkeypatch.setattr(images, "COMPILED", ())
+        monkeypatch.setattr(numba_cache, "COMPILED", False)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

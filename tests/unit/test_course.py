@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from benchmarks.plain_transformer import PlainTransformer
-from entroscape.config.courses import Course, CourseSettings, Entropy, Heads, Stop
+from entroscape.config.courses import Course, CourseSettings, Entropy, Heads, Lost, Stop
 from entroscape.data.modular import split, table
 from entroscape.errors import SamplingError
 from entroscape.training import course
@@ -112,21 +112,30 @@ def test_the_hybrid_records_its_weight(weight, accuracy):
 
 
 def test_runs_at_once_end_when_all_have_settled():
-    given = settings(steps=2000, stop=Stop(accuracy=0.01, steps=40))
+    given = settings(steps=2000, stop=Stop(accuracy=0.01, steps=40, lost=None))
     records = list(train(given, [0, 1]))
     reached = [next(r.step for r in records if r.test_accuracy[run] >= 0.01) for run in (0, 1)]
     assert records[-1].step == max(reached) + 40
 
 
 def test_each_run_of_a_course_ends_when_it_has_settled():
-    given = settings(steps=300, runs=3, stop=Stop(accuracy=0.1, steps=40))
+    given = settings(steps=300, runs=3, stop=Stop(accuracy=0.1, steps=40, lost=None))
     table = train_all(given)
     there = table[table["test_accuracy"] >= 0.1].groupby("run")["step"].min()
     ends = table.groupby("run")["step"].max()
     assert ends.tolist() == (there + 40).tolist() and ends.nunique() > 1
 
 
-@pytest.mark.parametrize("stop", [None, Stop(accuracy=0.1, steps=40)], ids=["whole", "stopped"])
+def test_a_run_that_has_lost_what_it_knew_for_so_long_ends():
+    lost = Lost(accuracy=0.02, steps=40)
+    given = settings(WAND | {"learning_rate": 50.0}, steps=300, stop=Stop(accuracy=0.99, steps=40, lost=lost))
+    table = train_all(given)
+    held = table[table["train_accuracy"] >= lost.accuracy].groupby("run")["step"].max()
+    ends = table.groupby("run")["step"].max()
+    assert ends.tolist() == (held + lost.steps).tolist() and (ends < 300).all()
+
+
+@pytest.mark.parametrize("stop", [None, Stop(accuracy=0.1, steps=40, lost=None)], ids=["whole", "stopped"])
 def test_runs_at_once_leave_the_rows_of_runs_alone(stop, monkeypatch):
     given = settings(steps=150, runs=3, stop=stop)
     alone = train_all(given)

@@ -100,7 +100,7 @@ def test_imprint_names_scale_runs_steps_and_why_they_are_few(adamw, wand):
     text = make_course_imprint("desktop", "", [adamw, wand]).provenance
     for part in (
         *("desktop scale", "add: 4 runs of 2,000 steps", "add_wand: 4 runs of 2,500 steps"),
-        *("each run ends once settled", "500 steps after test accuracy 0.99", "at most 3,000 steps here, 10,000"),
+        *("each run ends early", "settled, 500 steps after test accuracy 0.99", "at most 3,000 steps here, 10,000"),
     ):
         assert part in text
     short = adamw.table[~((adamw.table["run"] == 2) & (adamw.table["step"] > 1500))]

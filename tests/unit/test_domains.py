@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from entroscape.domains import Box, Shell
+from entroscape.domains import Box, Shell, reflect
 
 DOUBLE = torch.float64
 
@@ -68,6 +68,23 @@ def test_two_drifts_are_one_of_both_times(norm, first, second, seed):
     slack = 1e-11 * (1 + (abs(first) + abs(second)) / norm)
     torch.testing.assert_close(twice[0], once[0], rtol=0, atol=slack * norm)
     torch.testing.assert_close(twice[1], once[1], rtol=0, atol=slack)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("size", [0.0, 0.3, 5.0])
+def test_compiled_motion_is_that_of_torch(dtype, size):
+    theta, velocity = moving(shell(dtype=dtype), dtype=dtype)
+    velocity[3] = 0
+    step = size * torch.linspace(0.5, 1.5, 40, dtype=dtype).unsqueeze(1)
+    torch.testing.assert_close(
+        shell(dtype=dtype).drift(theta, velocity, step), shell(dtype=dtype).geodesic(theta, velocity, step)
+    )
+    box = Box(torch.linspace(0.5, 2, 7, dtype=dtype))
+    theta = box.project(theta)
+    theta[4, 2], velocity[5, 1] = torch.nan, torch.inf
+    found, wanted = box.drift(theta, velocity, step), reflect(theta + step * velocity, velocity, box.half_width)
+    assert all(torch.equal(a.nan_to_num(9), b.nan_to_num(9)) for a, b in zip(found, wanted, strict=True))
+    assert size == 0 or (found[1] != velocity).any()
 
 
 def test_a_quarter_of_a_great_circle_ends_where_the_velocity_points():

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.interpolate import BSpline
 
+from entroscape import numba_cache
 from entroscape.config.sampler import Axis
 from entroscape.grid import Grid
-from entroscape.sampling import entropy_map
 from entroscape.sampling.entropy_map import EntropyMap, spline
 
 GRID = Grid.continuous(Axis(min=-2.0, max=1.0, bin_width=0.25), Axis(min=-1.0, max=1.0, bin_width=0.2), "ln_test_loss")
@@ -18,7 +18,7 @@ COLUMNS = [(6, 12), (0, 9)]  # of the windows
 
 @pytest.fixture(params=[True, False], ids=["compiled", "general"], autouse=True)
 def _lookups(request, monkeypatch):
-    monkeypatch.setattr(entropy_map, "COMPILED", request.param)
+    monkeypatch.setattr(numba_cache, "COMPILED", request.param)
 
 
 def make_map(windows=WINDOWS, depth=1e9, deposit_width=1.5, grid=GRID) -> EntropyMap:
@@ -183,9 +183,9 @@ def test_compiled_look_ups_are_the_general_ones(monkeypatch):
     geometry, felt = random_map(depth=2.0)
     x, y = places()
     x[0, :3], y[1, 4] = torch.tensor([torch.nan, torch.inf, 1e300]), -torch.inf
-    monkeypatch.setattr(entropy_map, "COMPILED", False)
+    monkeypatch.setattr(numba_cache, "COMPILED", False)
     expected = geometry.potential(felt, x, y)
-    monkeypatch.setattr(entropy_map, "COMPILED", True)
+    monkeypatch.setattr(numba_cache, "COMPILED", True)
     finite = torch.isfinite(x) & torch.isfinite(y) & (x.abs() < 1e300)
     for found, value in zip(geometry.potential(felt, x, y), expected, strict=True):
         torch.testing.assert_close(found[finite], value[finite], rtol=1e-12, atol=1e-11)

@@ -9,13 +9,13 @@ import torch
 from dynamics import GRID, HALF_WIDTH, LAYOUT, TWO, observe, settings, starts
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from entroscape import random
+from entroscape import numba_cache, random
 from entroscape.config.sampler import Axis, LnTestLoss, Observables, SmoothedAccuracyLogit
 from entroscape.config.settings import NetworkSettings, SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.domains import Box, Shell
-from entroscape.models import attention, images, make_network, narrow_transformer
-from entroscape.sampling import entropy_map, molecular_dynamics, task_dynamics
+from entroscape.models import make_network
+from entroscape.sampling import molecular_dynamics, task_dynamics
 from entroscape.sampling.graph import Launcher
 from entroscape.sampling.molecular_dynamics import _round
 from entroscape.sampling.workers import Workers
@@ -54,9 +54,7 @@ class Watch(TorchDispatchMode):
 @pytest.fixture(autouse=True)
 def _as_on_a_gpu(monkeypatch):
     """Nothing is compiled for the CPU."""
-    for module in (images, attention, narrow_transformer):
-        monkeypatch.setattr(module, "COMPILED", ())
-    monkeypatch.setattr(entropy_map, "COMPILED", False)
+    monkeypatch.setattr(numba_cache, "COMPILED", False)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from plain_modules import TOLERANCE, assert_equals_modules, random
 from torch import nn
 
-from entroscape.models import images
+from entroscape import numba_cache
 from entroscape.models.residual import residual_layout, residual_logits
 
 CASES = {
@@ -55,7 +55,7 @@ class Plain(nn.Module):
 @pytest.fixture(params=["compiled", "banded"], autouse=True)
 def _convolutions(request, monkeypatch):
     if request.param == "banded":
-        monkeypatch.setattr(images, "COMPILED", ())
+        monkeypatch.setattr(numba_cache, "COMPILED", False)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -7,9 +7,9 @@ import torch
 from plain_modules import TOLERANCE, assert_equals_modules, random
 
 from benchmarks.plain_transformer import PlainTransformer
+from entroscape import numba_cache
 from entroscape.config.settings import NetworkSettings
 from entroscape.errors import ConfigError
-from entroscape.models import attention, narrow_transformer
 from entroscape.models.start import draw
 from entroscape.models.token_tables import token_tables
 from entroscape.models.transformer import build, transformer_layout, transformer_logits
@@ -27,8 +27,7 @@ CASES = {
 @pytest.fixture(params=["compiled", "general"], autouse=True)
 def _loops(request, monkeypatch):
     if request.param == "general":
-        for module in (attention, narrow_transformer):
-            monkeypatch.setattr(module, "COMPILED", ())
+        monkeypatch.setattr(numba_cache, "COMPILED", False)
 
 
 def prompts(modulus: int, *shape: int) -> torch.Tensor:
@@ -72,7 +71,7 @@ def test_walkers_do_not_depend_on_their_batch():
         logits = transformer_logits(leaf, points[walkers], layout, heads=2)
         return logits.detach(), torch.autograd.grad(logits.square().sum(), leaf)[0]
 
-    tolerance = 0.0 if narrow_transformer.COMPILED else 1e-5
+    tolerance = 0.0 if numba_cache.COMPILED else 1e-5
     for together, alone in zip(both(slice(4)), both(slice(2, 3)), strict=True):
         torch.testing.assert_close(together[2:3], alone, rtol=tolerance, atol=tolerance)
 

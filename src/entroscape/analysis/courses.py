@@ -83,7 +83,7 @@ class Course:
 
     @property
     def stopped(self) -> bool:
-        """Whether a run ended early because it had settled."""
+        """Whether a run ended early, settled or lost."""
         return bool((self.ends < self.settings.course.steps).any())
 
     def grid(self, quantity: str) -> tuple[np.ndarray, np.ndarray]:

@@ -82,11 +82,19 @@ class WanDWithAdamW(Section):
 CourseOptimizer = Annotated[AdamW | WanD | WanDWithAdamW, Field(discriminator="kind")]
 
 
-class Stop(Section):
-    """When a run ends early: so many steps after it has reached this test accuracy."""
+class Lost(Section):
+    """When a run is given up: so many steps after its train accuracy was last so high."""
 
     accuracy: Probability
     steps: Count
+
+
+class Stop(Section):
+    """When a run ends early: so many steps after it has reached this test accuracy, or when it is lost."""
+
+    accuracy: Probability
+    steps: Count
+    lost: Lost | None = Field(description="null: no run is given up; a run that never learnt never is")
 
 
 class Course(Section):

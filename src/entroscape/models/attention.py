@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from entroscape.models import attention_kernels
+from entroscape.numba_cache import REAL, compiled
 
-COMPILED = (torch.float32, torch.float64)  # what compiled loops are used for
 TRITON = find_spec("triton") is not None  # comes with torch where that is built for GPUs
 
 
@@ -28,9 +28,9 @@ def mix(
     the first `rectified` of the K after ReLU, [W, N, rectified], and the others as they are.
     """
     tokens = tokens if tokens.dim() == 3 else tokens.unsqueeze(0)
-    if attention.dtype in COMPILED and attention.device.type == "cpu":
+    if compiled(attention):
         return _CompiledMix.apply(attention, first, second, base, tokens, rectified)
-    if attention.dtype in COMPILED and attention.device.type == "cuda" and TRITON:
+    if attention.dtype in REAL and attention.device.type == "cuda" and TRITON:
         from entroscape.models.attention_triton import TritonMix  # cannot be imported everywhere
 
         return TritonMix.apply(attention, first, second, base, tokens, rectified)

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from entroscape.models import kernels
-
-COMPILED = (torch.float32, torch.float64)  # what the compiled loops are used for, on CPU
+from entroscape.numba_cache import compiled
 
 
 class Rows(NamedTuple):
@@ -65,10 +64,9 @@ def normalise(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def _convolve(rows: Rows, weight: Tensor, bias: Tensor, *, pool: bool, relu: bool) -> Rows:
     walkers, outputs = weight.shape[:2]
     values, shared = rows.values, rows.walkers < walkers
-    compiled = values.device.type == "cpu" and values.dtype in COMPILED
-    if shared and (values.requires_grad or not compiled):
+    if shared and (values.requires_grad or not compiled(values)):
         values, shared = Rows.of(rows.images.expand(walkers, -1, -1, -1, -1)).values, False
-    if compiled:
+    if compiled(values):
         values = _CompiledConvolution.apply(values, shared, weight, bias, pool, relu)
     else:
         columns = values.shape[1] // rows.channels

@@ -9,15 +9,15 @@ from torch.autograd import Function
 
 from entroscape.models import token_kernels
 from entroscape.models.layout import ParameterLayout
+from entroscape.numba_cache import compiled
 
-COMPILED = (torch.float32, torch.float64)  # what compiled loops are used for
 NARROW = 32  # largest d_model for which they are; products of wider networks are faster as such
 
 
 def applies(theta: Tensor, layout: ParameterLayout) -> bool:
     """Whether `logits` takes walkers of this layout, that of `token_kernels.Tensors`."""
     _, d_model = layout.shapes[0]
-    return d_model <= NARROW and theta.dtype in COMPILED and theta.device.type == "cpu"
+    return d_model <= NARROW and compiled(theta)
 
 
 def logits(theta: Tensor, prompts: Tensor, layout: ParameterLayout, heads: int) -> Tensor:
@@ -46,6 +46,6 @@ class _Compiled(Function):
         parameters, (tokens, table, passed) = ctx.saved_tensors[0].detach().contiguous().numpy(), ctx.made
         to_table = token_kernels.Tables(*(np.zeros_like(array) for array in table))
         spare, found = token_kernels.spare(table, tokens.shape[2]), np.zeros_like(parameters)
-        arrived = to_logits.contiguous().numpy()
+        arrived = to_logits.mT.contiguous().numpy()
         token_kernels.backward(arrived, parameters, tokens, table, passed, to_table, spare, found)
         return torch.from_numpy(found), None, None, None

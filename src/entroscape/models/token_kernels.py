@@ -122,7 +122,7 @@ def forward(theta, tokens, table, passed, powers):
 
 @_njit
 def backward(to_logits, theta, tokens, table, passed, to_table, spare, found):
-    """Add to found[W, P], zeros, the gradient of theta from to_logits[W, N, V].
+    """Add to found[W, P], zeros, the gradient of theta from to_logits[W, V, N].
 
     table, passed: as `forward` left them; to_table: zeros, which are filled; spare: zeros, overwritten.
     """
@@ -214,16 +214,16 @@ def _read(mixed, base, through, product, readings):
 
 @_njit
 def _read_back(to_logits, readings, product, to_readings, to_product):
-    """Write to_readings[K, N], before ReLU, and add to to_product[V, M], from to_logits[N, V]."""
+    """Write to_readings[K, N], before ReLU, and add to to_product[V, M], from to_logits[V, N]."""
     neurons, zero = product.shape[1], readings.dtype.type(0)
     to_neurons, arrived = to_readings[:neurons], to_readings[neurons:]
     for v in range(len(arrived)):
-        for n in range(len(to_logits)):
-            arrived[v, n] = to_logits[n, v]
+        for n in range(to_logits.shape[1]):
+            arrived[v, n] = to_logits[v, n]
     _clear(to_neurons)
     _multiply(product.T, arrived, to_neurons)
     for m in range(neurons):
-        for n in range(len(to_logits)):
+        for n in range(to_logits.shape[1]):
             to_neurons[m, n] = zero if readings[m, n] <= zero else to_neurons[m, n]
     _multiply_transposed(arrived, readings[:neurons], to_product)
 

@@ -30,7 +30,7 @@ def make_course_imprint(
     if stopped:
         which = "" if len(stopped) == len(courses) else f" ({', '.join(course.name for course in stopped)})"
         drawn = ", keeping its last values (dotted line: the first end)" if curves else ""
-        parts.append(f"each run ends once settled{which}{drawn}: {_settled(stopped[0])}")
+        parts.append(f"each run ends early{which}{drawn}: {_early(stopped[0])}")
     biases = dict.fromkeys(course.table.attrs["bias"] for course in courses if "bias" in course.table.attrs)
     parts += [f"bias of WanD {bias:g}, found by a search (GR-9)" for bias in biases]
     planned = max(course.settings.course.steps for course in courses)
@@ -54,9 +54,13 @@ def _range(values: Sequence[int] | np.ndarray) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
-def _settled(course: Course) -> str:
+def _early(course: Course) -> str:
     stop = course.settings.stop
-    return "" if stop is None else f"{stop.steps:,} steps after test accuracy {stop.accuracy:g}"
+    if stop is None:
+        return ""
+    settled, lost = f"settled, {stop.steps:,} steps after test accuracy {stop.accuracy:g}", stop.lost
+    after = lost and f"lost, {lost.steps:,} steps after train accuracy was last {lost.accuracy:g}"
+    return f"{settled}, or {after}" if after else settled
 
 
 def _runs(course: Course) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from entroscape.config.sampler import TestCoordinate
-from entroscape.observables import ln_loss, test_coordinates
+from entroscape.observables import accuracies, ln_loss, test_coordinates
+from entroscape.sampling.points import loss_and_margins
 
 
 class Coordinates(NamedTuple):
@@ -29,10 +31,17 @@ def observer(
     the network in one pass.
     """
     train, test = targets
+    if train.is_floating_point() or coordinate.kind == "ln_test_loss":
 
-    def observe(theta: Tensor) -> Coordinates:
-        # one split instead of two slices: its gradient is one concatenation, not a sum of padded copies
-        learnt, new = logits(theta, points).split([len(train), len(test)], dim=1)
-        return Coordinates(ln_loss(learnt, train), *test_coordinates(new, test, coordinate))
+        def observe(theta: Tensor) -> Coordinates:
+            learnt, new = logits(theta, points).split([len(train), len(test)], dim=1)
+            return Coordinates(ln_loss(learnt, train), *test_coordinates(new, test, coordinate))
+
+    else:
+        labels = torch.cat(targets)
+
+        def observe(theta: Tensor) -> Coordinates:
+            loss, margin = loss_and_margins(logits(theta, points), labels, len(train))
+            return Coordinates(loss.log(), *accuracies(margin, coordinate))
 
     return observe

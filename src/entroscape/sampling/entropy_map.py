@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from entroscape.grid import Grid
+from entroscape.numba_cache import compiled
 from entroscape.sampling import map_kernels
 
-COMPILED = True  # whether look-ups on CPU are compiled; tests compare both ways
 CUT = 4.0  # standard deviations at which a deposit ends, as published
 
 
@@ -145,7 +145,7 @@ class EntropyMap:
 
     def potential(self, felt: Tensor, x: Tensor, y: Tensor) -> Potential:
         """U = S + confinement at x[M, K], y[M, K] on maps `felt`."""
-        if felt.device.type == "cpu" and COMPILED and not (x.requires_grad or y.requires_grad):
+        if compiled(felt) and not (x.requires_grad or y.requires_grad):
             return self._compiled_potential(felt, x, y)
         at_x, at_y = self.x.stencil(x), self.y.stencil(y)
         index = at_x.node.unsqueeze(3) * self.y.count + at_y.node.unsqueeze(2)

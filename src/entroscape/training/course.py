@@ -75,10 +75,12 @@ class Record(NamedTuple):
     test_accuracy: np.ndarray
     weight_norm: np.ndarray
     alpha: np.ndarray  # weight of WanD in the hybrid, nan otherwise
+    ended: np.ndarray  # whether the run has ended before: what it has done since is not part of it
 
     def frame(self, runs: list[int]) -> pd.DataFrame:
-        """A row per run."""
-        return pd.DataFrame({"run": runs, **self._asdict()})
+        """A row per run that goes on."""
+        rows = pd.DataFrame({"run": runs, **self._asdict()})
+        return rows[~self.ended].drop(columns="ended")
 
 
 class Forward(NamedTuple):
@@ -99,7 +101,7 @@ def train_all(
     device: str = "cpu",
     watch: Callable[[Iterator[Record]], Iterable[Record]] = iter,
 ) -> pd.DataFrame:
-    """All runs of a course: a row per run and recorded step, up to where the run has settled if there is a `stop`.
+    """All runs of a course: a row per run and recorded step, up to where the run ends if there is a `stop`.
 
     On a GPU all runs go on at once; on a CPU each by itself, which takes no longer and ends sooner. watch: passes on
     the records of runs that go on at once.
@@ -109,7 +111,7 @@ def train_all(
     frames = [
         record.frame(group) for group in groups for record in watch(train(settings, group, bias=bias, device=device))
     ]
-    return _until_settled(pd.concat(frames, ignore_index=True), settings.stop)
+    return pd.concat(frames, ignore_index=True)
 
 
 def train(
@@ -118,20 +120,21 @@ def train(
     """Train these runs at once; yields their state every `record_every` steps, and at the end.
 
     bias: what the search found, for settings that have none. A run that diverges goes on as nan and does not touch the
-    others. With `stop` they end when the last of them has settled.
+    others. With `stop` they go on until the last of them ends.
     """
     task, network = Task.of(settings, runs, device), Network.of(settings)
     theta = network.starts(settings, runs, device)
     update, anneal = updates(settings, theta, bias, runs)
     alpha = torch.full((len(runs),), torch.nan, device=device)
-    settled = _Settled(settings, len(runs))
+    ends = _Ends(settings.stop, len(runs))
     for step in range(settings.course.steps + 1):
         last = step == settings.course.steps
         found = forward(network, task, theta)
         if step % settings.record_every == 0 or last:
-            record, alpha = _measure(network, task, theta, found, step, anneal)
+            record, alpha = _measure(network, task, theta, found, step, ends.now.copy(), anneal)
             yield record
-            if settled.now(record):
+            ends.see(record)
+            if ends.now.all():
                 return
         if not last:
             theta = update(theta, found, alpha)
@@ -147,15 +150,21 @@ def forward(network: Network, task: Task, theta: Tensor) -> Forward:
 
 
 def _measure(
-    network: Network, task: Task, theta: Tensor, found: Forward, step: int, anneal: Callable[[Tensor, Tensor], Tensor]
+    network: Network,
+    task: Task,
+    theta: Tensor,
+    found: Forward,
+    step: int,
+    ended: np.ndarray,
+    anneal: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Record, Tensor]:
     """The record of a step, and the weight alpha until the next one."""
     with torch.no_grad():
         logits = network.logits(theta, task.x_test)
         loss, right = mean_loss(logits, task.y_test), accuracy(logits, task.y_test)
     alpha = anneal(found.accuracy, right)
-    values = found.loss, loss, found.accuracy, right, theta.norm(dim=1), alpha
-    return Record(step, *(value.double().cpu().numpy() for value in values)), alpha
+    values = found.loss, loss, found.accuracy, right, theta.norm(dim=1), alpha, torch.as_tensor(ended)
+    return Record(step, *(value.cpu().numpy() for value in values)), alpha
 
 
 def updates(
@@ -221,23 +230,21 @@ def _wand(settings: CourseSettings, optimizer: WanD, theta: Tensor, bias: float 
     )
 
 
-def _until_settled(table: pd.DataFrame, stop: Stop | None) -> pd.DataFrame:
-    """The rows of each run up to so many steps after it has reached the accuracy wanted."""
-    if stop is None:
-        return table
-    reached = table["step"].where(table["test_accuracy"] >= stop.accuracy).groupby(table["run"]).transform("min")
-    return table[~(table["step"] > reached + stop.steps)].reset_index(drop=True)
+class _Ends:
+    """Which runs have ended: they have settled, or are lost."""
 
+    def __init__(self, stop: Stop | None, runs: int) -> None:
+        self.stop, self.now = stop, np.zeros(runs, dtype=bool)
+        self.reached = np.full(runs, np.inf)  # first step at the test accuracy wanted
+        self.held = np.full(runs, np.inf)  # last step at the train accuracy that a lost run is below
 
-class _Settled:
-    """Whether runs may end: so many steps ago the last of them reached the accuracy wanted."""
-
-    def __init__(self, settings: CourseSettings, runs: int) -> None:
-        self.stop, self.reached = settings.stop, np.full(runs, np.inf)
-
-    def now(self, record: Record) -> bool:
+    def see(self, record: Record) -> None:
+        """Note what has ended with this record."""
         if self.stop is None:
-            return False
-        there = record.test_accuracy >= self.stop.accuracy
-        self.reached = np.where(there, np.minimum(self.reached, record.step), self.reached)
-        return bool(record.step >= self.reached.max() + self.stop.steps)
+            return
+        step, lost = record.step, self.stop.lost
+        self.reached = np.minimum(self.reached, np.where(record.test_accuracy >= self.stop.accuracy, step, np.inf))
+        self.now |= step >= self.reached + self.stop.steps
+        if lost is not None:
+            self.held = np.where(record.train_accuracy >= lost.accuracy, step, self.held)
+            self.now |= step >= self.held + lost.steps

@@ -1,0 +1,44 @@
+"""Compiled motion of walkers on CPU, for `entroscape.domains`; theta, velocity, moved and turned are [W, P]."""
+
+import math
+
+from entroscape.numba_cache import njit as _njit
+from entroscape.numba_cache import njit_reordered as _njit_reordered
+
+
+@_njit
+def straight(theta, velocity, step, half_width, moved, turned):
+    """Write where walkers are a step[W, P] later, and their velocities, in a box of half_width[P] that reflects."""
+    for w in range(len(theta)):
+        for i in range(theta.shape[1]):
+            place, wall = theta[w, i] + step[w, i] * velocity[w, i], half_width[i]
+            clipped = wall if place > wall else -wall if place < -wall else place
+            mirrored = 2 * clipped - place
+            moved[w, i] = wall if mirrored > wall else -wall if mirrored < -wall else mirrored
+            turned[w, i] = velocity[w, i] if clipped == place else -velocity[w, i]
+
+
+@_njit_reordered
+def geodesic(theta, velocity, step, norm, moved, turned):
+    """Write where walkers are a step[W] later, and their velocities, on the great circles of a shell."""
+    kind = theta.dtype.type
+    for w in range(len(theta)):
+        speed = length = along = 0.0
+        for i in range(theta.shape[1]):
+            speed += velocity[w, i] * velocity[w, i]
+        turns = math.sqrt(speed) / norm  # radians per unit of time
+        angle = turns * step[w]
+        cosine = math.cos(angle)
+        ahead = math.sin(angle) / turns if turns != 0 else step[w]
+        c, a, b = kind(cosine), kind(ahead), kind(turns * turns * ahead)
+        for i in range(theta.shape[1]):
+            moved[w, i] = c * theta[w, i] + a * velocity[w, i]
+            turned[w, i] = c * velocity[w, i] - b * theta[w, i]
+            length += moved[w, i] * moved[w, i]
+        back = kind(norm / math.sqrt(length))
+        for i in range(theta.shape[1]):
+            moved[w, i] *= back
+            along += moved[w, i] * turned[w, i]
+        radial = kind(along / (norm * norm))
+        for i in range(theta.shape[1]):
+            turned[w, i] -= radial * moved[w, i]
