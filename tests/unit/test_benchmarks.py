@@ -10,8 +10,8 @@ from torch.nn.utils import parameters_to_vector
 from benchmarks import wlmd_gpu, wlmd_speed
 from benchmarks.plain import plain
 from benchmarks.wlmc import Chain, network
+from entroscape import numba_cache
 from entroscape.config.sampler import Confinement, TimeStep
-from entroscape.models import narrow_transformer
 from entroscape.random import generator
 from entroscape.sampling import molecular_dynamics
 
@@ -68,7 +68,7 @@ def test_plain_dynamics_makes_the_same_trajectories(monkeypatch, subject, window
 
 
 def test_speed_on_a_device_counts_the_products_of_all_walkers(monkeypatch):
-    monkeypatch.setattr(narrow_transformer, "COMPILED", ())
+    monkeypatch.setattr(numba_cache, "COMPILED", False)
     subject = SUBJECTS["prompts"]()
     took = wlmd_gpu.measure(subject, 2, "cpu", rounds=1, side=64)
     assert min(took) > 0
