@@ -163,8 +163,8 @@ def _measure(
         logits = network.logits(theta, task.x_test)
         loss, right = mean_loss(logits, task.y_test), accuracy(logits, task.y_test)
     alpha = anneal(found.accuracy, right)
-    values = found.loss, loss, found.accuracy, right, theta.norm(dim=1), alpha, torch.as_tensor(ended)
-    return Record(step, *(value.cpu().numpy() for value in values)), alpha
+    values = found.loss, loss, found.accuracy, right, theta.norm(dim=1), alpha
+    return Record._make((step, *(value.double().cpu().numpy() for value in values), ended)), alpha
 
 
 def updates(
