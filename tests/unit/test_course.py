@@ -1,6 +1,7 @@
 """Courses of training: what a run is, and that it does what a plain optimizer does to a plain module."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -127,13 +128,23 @@ def test_each_run_of_a_course_ends_when_it_has_settled():
     assert (table.drop(columns=["run", "step"]).dtypes == "float64").all()
 
 
+def _given_up(learning_rate: float, lost: Lost) -> tuple[pd.DataFrame, pd.Series]:
+    """Two runs of WanD, and the last step of each."""
+    stop = Stop(accuracy=0.99, steps=40, lost=lost)
+    table = train_all(settings(WAND | {"learning_rate": learning_rate}, steps=300, runs=2, stop=stop))
+    return table, table.groupby("run")["step"].max()
+
+
 def test_a_run_that_has_lost_what_it_knew_for_so_long_ends():
-    lost = Lost(accuracy=0.02, steps=40)
-    given = settings(WAND | {"learning_rate": 50.0}, steps=300, stop=Stop(accuracy=0.99, steps=40, lost=lost))
-    table = train_all(given)
+    lost = Lost(accuracy=0.2, steps=40)
+    table, ends = _given_up(0.1, lost)
     held = table[table["train_accuracy"] >= lost.accuracy].groupby("run")["step"].max()
-    ends = table.groupby("run")["step"].max()
-    assert ends.tolist() == (held + lost.steps).tolist() and (ends < 300).all()
+    assert ends.tolist() == (held + lost.steps).clip(upper=300).tolist() and ends.min() < 300
+
+
+def test_a_run_that_diverges_ends_at_once():
+    table, ends = _given_up(50.0, Lost(accuracy=0.02, steps=40))
+    assert ends.tolist() == table[~np.isfinite(table["weight_norm"])].groupby("run")["step"].min().tolist()
 
 
 @pytest.mark.parametrize("stop", [None, Stop(accuracy=0.1, steps=40, lost=None)], ids=["whole", "stopped"])
@@ -174,8 +185,6 @@ def test_the_summary_of_a_search():
 
 
 def test_the_best_bias_generalises_soonest():
-    import pandas as pd
-
     def rows(value, steps, accuracy=1.0, diverged=False):
         return pd.DataFrame(
             dict(parameter="bias", value=value, steps_to_generalise=steps, best_test_accuracy=accuracy,

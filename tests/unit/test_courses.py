@@ -75,6 +75,15 @@ def test_runs_of_different_lengths_are_known_as_far_as_they_went():
     assert row(table, "largest_gap", 1)[0] == row(courses.milestones(course(memorises)), "largest_gap")[0]
 
 
+def test_the_final_norm_of_a_run_that_diverges_is_above_its_last_finite_one():
+    one = course(GROKS)
+    late = one.table["step"] > 40
+    diverged = [one.table["weight_norm"].mask(late, value) for value in (np.nan, np.inf)]
+    for norms in diverged:
+        table = courses.milestones(courses.Course(one.settings, one.table.assign(weight_norm=norms)))
+        assert row(table, "final_norm") == (40, 40, np.inf)
+
+
 def group(values, low=None, high=None) -> pd.DataFrame:
     values = np.array(values, dtype=float)
     return pd.DataFrame({"value": values, "low": low or values, "high": high or values})

@@ -230,6 +230,12 @@ def test_deviation_expected_from_errors_matches_independent_blocks():
     table = cross_checks.deviation(sampled)
     whole = table[(table["window"] == -1) & (table["share"] < 1)]
     assert (whole["rms"] / whole["expected"]).to_numpy() == pytest.approx(1, abs=0.2)
+    place = tuple(np.argwhere(np.isfinite(entropy))[0])
+    sampled["entropy_until"].to_numpy()[:-1][:, *place] -= 50  # found late, and not known in the end either
+    sampled["entropy_err"].to_numpy()[place] = 3.0
+    without = cross_checks.deviation(sampled)
+    assert (without["bins"] <= table["bins"]).all() and without["bins"].iloc[0] == table["bins"].iloc[0] - 1
+    assert without["rms"].to_numpy() == pytest.approx(table["rms"].to_numpy(), rel=0.01)
 
 
 def test_comparison_drops_the_unknown_constant(sampled):

@@ -32,7 +32,7 @@ from entroscape.analysis.largest import NOTHING, Bounds, band, bounds, deviation
 from entroscape.config.schema import Analysis
 from entroscape.grid import Grid
 from entroscape.landscape import curves
-from entroscape.landscape.convergence import KNOWN_TO
+from entroscape.landscape.cross_checks import KNOWN_TO
 from entroscape.landscape.metric import ACCURACY, Metric, maps
 
 APART = 0.2  # accuracy between two maxima that would be two phases

@@ -104,7 +104,8 @@ def milestones(course: Course) -> pd.DataFrame:
     Columns course, run, quantity, value (as far as seen), low and high (bounds of the true value; equal to the value
     where all was seen), units. A step is the first recorded one at an accuracy of at least `LEARNT`. delay: steps from
     there on the train points to there on the test points. largest_gap: of train minus test accuracy, running median
-    of `SMOOTHING` recorded steps; known only if the run has learnt both, else anything up to 1.
+    of `SMOOTHING` recorded steps; known only if the run has learnt both, else anything up to 1. final_norm: of a run that
+    has diverged the last finite one, or any larger.
     """
     steps, train = course.grid("train_accuracy")
     _, test = course.grid("test_accuracy")
@@ -114,7 +115,7 @@ def milestones(course: Course) -> pd.DataFrame:
         "steps_to_generalise": _at_least(general, ends),
         "delay": _delay(learnt, general, ends),
         "largest_gap": _gap(train, test, np.isfinite(learnt) & np.isfinite(general)),
-        "final_norm": _exact(course.held("weight_norm")[1][:, -1]),
+        "final_norm": _norm(course.held("weight_norm")[1]),
     }
     frames = [_rows(course.name, quantity, *values) for quantity, values in bounds.items()]
     return pd.concat(frames, ignore_index=True)
@@ -158,6 +159,13 @@ def _delay(learnt: np.ndarray, general: np.ndarray, last: np.ndarray) -> tuple[n
         high = np.where(np.isnan(general), np.inf, end - start)
     neither = np.isinf(latest_start) & np.isinf(latest_end)
     return np.where(neither, np.nan, end - start), low, high
+
+
+def _norm(norms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Value and bounds of the last of norms[runs, S]; that of a run that has diverged is above its last finite one."""
+    finite = pd.DataFrame(norms.T).replace(np.inf, np.nan)
+    last = finite.ffill().iloc[-1].to_numpy()
+    return last, last, np.where(finite.iloc[-1].isna(), np.inf, last)
 
 
 def _gap(train: np.ndarray, test: np.ndarray, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

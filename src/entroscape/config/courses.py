@@ -83,7 +83,7 @@ CourseOptimizer = Annotated[AdamW | WanD | WanDWithAdamW, Field(discriminator="k
 
 
 class Lost(Section):
-    """When a run is given up: so many steps after its train accuracy was last so high."""
+    """When a run is given up: so many steps after its train accuracy was last so high, or once it is not finite."""
 
     accuracy: Probability
     steps: Count

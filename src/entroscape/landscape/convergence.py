@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from entroscape.landscape.cross_checks import (
+    KNOWN_TO,
     agreement,
     agreement_dof,
     deviation,
@@ -24,12 +25,10 @@ from entroscape.landscape.mixing import replicas_alike
 # mismatch of a single window, does not count. They are generous on purpose: bins of one map are correlated, so a ratio
 # of errors fluctuates far more than its number of bins suggests.
 FALSE_ALARMS = 0.03  # of honest maps, whose replicas count as different: two times four walkers can be told to 1 in 35
-LARGEST_DRIFT = 2.0  # rms of S(half of the production) - S(all), in units of what the errors of S allow
+LARGEST_DRIFT = 2.0  # rms of S(half of the production) - S(all) over known bins, in units of what their errors allow
 LARGEST_MISMATCH = 2.0  # rms difference of two windows in their overlap, in units of what its errors allow
 FEWEST_ROUND_TRIPS = 1  # between the ends of the range, in each replica
 LARGEST_ERROR = 0.5  # median error of S: volumes known to a factor 1.6
-
-KNOWN_TO = 1.0  # error of S beyond which a bin counts as not known: on maps, where it is hatched, and to barriers
 
 
 def unknown(landscape: xr.Dataset) -> np.ndarray:

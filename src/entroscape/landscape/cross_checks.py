@@ -11,19 +11,22 @@ from entroscape.grid import dimensions
 from entroscape.landscape import curves, jackknife
 from entroscape.landscape.metric import maps
 
+KNOWN_TO = 1.0  # error of S beyond which a bin counts as not known: on maps, where it is hatched, and to barriers
+
 
 def deviation(landscape: xr.Dataset) -> pd.DataFrame:
     """Root mean square of S(part of the production) - S(all of it): columns window, share, rms, expected, bins.
 
     window -1 stands for the whole map. `expected` follows from the reported errors alone: independent visits give
-    error * sqrt((1 - f) / f) after a share f. Only bins that have an error and were visited by then are compared.
+    error * sqrt((1 - f) / f) after a share f. Only bins that were visited by then and are known to `KNOWN_TO` in the end
+    are compared: the error of a bin that was found late, by few visits, is itself not known.
     """
     final, error = landscape["entropy"].to_numpy(), landscape["entropy_err"].to_numpy()
     blocks = landscape["entropy_until"].to_numpy()
     rows = []
     for window, inside in enumerate(_columns(landscape), start=-1):
         for number, until in enumerate(blocks, start=1):
-            known = inside[:, None] & np.isfinite(error) & np.isfinite(until)
+            known = inside[:, None] & (error <= KNOWN_TO) & np.isfinite(until)
             share = number / len(blocks)
             expected = np.sqrt((1 - share) / share) * rms(error[known])
             rows.append((window, share, rms(until[known] - final[known]), expected, int(known.sum())))

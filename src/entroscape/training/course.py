@@ -247,4 +247,4 @@ class _Ends:
         self.now |= step >= self.reached + self.stop.steps
         if lost is not None:
             self.held = np.where(record.train_accuracy >= lost.accuracy, step, self.held)
-            self.now |= step >= self.held + lost.steps
+            self.now |= (step >= self.held + lost.steps) | ~np.isfinite(record.weight_norm)
