@@ -124,7 +124,7 @@ def test_each_run_of_a_course_ends_when_it_has_settled():
     table = train_all(given)
     there = table[table["test_accuracy"] >= 0.1].groupby("run")["step"].min()
     ends = table.groupby("run")["step"].max()
-    assert ends.tolist() == (there + 40).tolist() and ends.nunique() > 1
+    assert ends.tolist() == (there + 40).tolist() and ends.min() < ends.max()
     assert (table.drop(columns=["run", "step"]).dtypes == "float64").all()
 
 

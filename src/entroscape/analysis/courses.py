@@ -104,8 +104,8 @@ def milestones(course: Course) -> pd.DataFrame:
     Columns course, run, quantity, value (as far as seen), low and high (bounds of the true value; equal to the value
     where all was seen), units. A step is the first recorded one at an accuracy of at least `LEARNT`. delay: steps from
     there on the train points to there on the test points. largest_gap: of train minus test accuracy, running median
-    of `SMOOTHING` recorded steps; known only if the run has learnt both, else anything up to 1. final_norm: of a run that
-    has diverged the last finite one, or any larger.
+    of `SMOOTHING` recorded steps; known only if the run has learnt both, else anything up to 1. final_norm: of a run
+    that has diverged the last finite one, or any larger.
     """
     steps, train = course.grid("train_accuracy")
     _, test = course.grid("test_accuracy")

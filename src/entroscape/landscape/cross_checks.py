@@ -18,8 +18,8 @@ def deviation(landscape: xr.Dataset) -> pd.DataFrame:
     """Root mean square of S(part of the production) - S(all of it): columns window, share, rms, expected, bins.
 
     window -1 stands for the whole map. `expected` follows from the reported errors alone: independent visits give
-    error * sqrt((1 - f) / f) after a share f. Only bins that were visited by then and are known to `KNOWN_TO` in the end
-    are compared: the error of a bin that was found late, by few visits, is itself not known.
+    error * sqrt((1 - f) / f) after a share f. Only bins that were visited by then and are known to `KNOWN_TO` in the
+    end are compared: the error of a bin that was found late, by few visits, is itself not known.
     """
     final, error = landscape["entropy"].to_numpy(), landscape["entropy_err"].to_numpy()
     blocks = landscape["entropy_until"].to_numpy()
