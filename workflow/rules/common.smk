@@ -88,6 +88,9 @@ def settings_of(verb):
     )
 
 
+code_digest = cache(code_digest)  # many jobs share their modules
+
+
 def code_of(*modules):
     """Digest of modules of the library and of all they import."""
     return code_digest(*(f"entroscape.{module}" for module in modules))

@@ -1,7 +1,5 @@
 # What jobs ask of a cluster: GPUs, and time, which is known once the table of costs (cost.smk) has been made.
 
-import csv
-
 from snakemake.logging import logger
 
 COST_TABLE = f"{RESULTS}/cost.csv"
@@ -64,27 +62,18 @@ def search_minutes(wildcards, attempt):
     return minutes("search", f"courses/{COURSES.search.course}", attempt)
 
 
-def cost_table():
-    """Rows of the table of costs, none where it has not been made."""
-    if not Path(COST_TABLE).exists():
-        return []
-    with Path(COST_TABLE).open() as table:
-        return list(csv.DictReader(table))
-
-
-def hours(on_gpu):
-    """Estimated hours of all jobs of this scale, on a GPU each or on a core each."""
-    return sum(
-        int(row["jobs"]) * float(row["seconds"]) / 3600
-        for row in COSTS
-        if (row["device"] == "cuda") == on_gpu
-    )
-
-
-COSTS = cost_table()
-ESTIMATED = {(row["job"], row["item"]): float(row["seconds"]) for row in COSTS}
 COURSE_GPUS = int(RUN.device != "cpu")
-if COSTS and workflow.is_main_process:
-    logger.info(
-        f"Estimated for all of {RUN.scale}: {hours(True):,.1f} GPU-hours, {hours(False):,.1f} CPU-hours ({COST_TABLE})"
-    )
+ESTIMATED = {}
+if Path(COST_TABLE).exists():
+    # libraries that other starts of the workflow need not wait for
+    import pandas as pd
+
+    from entroscape.verbs.cost import cpu_hours, gpu_hours
+
+    COSTS = pd.read_csv(COST_TABLE)
+    ESTIMATED = COSTS.set_index(["job", "item"])["seconds"].to_dict()
+    if workflow.is_main_process:
+        logger.info(
+            f"Estimated for all of {RUN.scale}: {gpu_hours(COSTS):,.1f} GPU-hours, {cpu_hours(COSTS):,.1f} CPU-hours"
+            f" ({COST_TABLE})"
+        )
