@@ -175,7 +175,10 @@ def test_provenance_names_scale_moves_walkers_replicas_and_runs(sampled):
         assert line.count(part) >= 1
     assert line.count("3 walkers") == 1  # equal landscapes are named once
     assert "2 runs of 4 instances" in line
-    assert (power_of_ten(9999), power_of_ten(12_345)) == ("9999", "1.2 × 10⁴")
+    longer = sampled.assign_attrs(moves=2 * sampled.attrs["moves"])
+    line = make_imprint("desktop", "", [longer, sampled]).provenance
+    assert line.count("3 walkers") == 1 and "2.5 × 10⁶ to 5.0 × 10⁶ moves per walker" in line
+    assert (power_of_ten(9999), power_of_ten(12_345)) == ("9,999", "1.2 × 10⁴")
 
 
 def test_width_intervals_are_students(tmp_path):

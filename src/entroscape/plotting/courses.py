@@ -152,10 +152,9 @@ def draw_loss(axes: Axes, course: Course) -> None:
 
 
 def draw_norm(axes: Axes, course: Course) -> None:
-    """Weight norm by step."""
+    """Weight norm by step, on a logarithmic axis: where a run blows up it leaps."""
     draw_curve(axes, curve_table(course, "weight_norm", ""), NORM_COLOUR, "norm")
-    axes.set_ylabel("L2 norm of all parameters")
-    axes.set_ylim(bottom=0)
+    axes.set(yscale="log", ylabel="L2 norm of all parameters")
     step_axis(axes, course)
 
 
@@ -163,7 +162,7 @@ def draw_by_norm(axes: Axes, course: Course) -> None:
     """Test accuracy against weight norm, a line per run."""
     for _, rows in course.table.groupby("run"):
         axes.plot(rows["weight_norm"], rows["test_accuracy"], color=TEST.colour, linewidth=0.6, alpha=0.6, gid="run")
-    axes.set(xlabel="L2 norm of all parameters", ylabel="test accuracy", ylim=(-0.03, 1.05))
+    axes.set(xscale="log", xlabel="L2 norm of all parameters", ylabel="test accuracy", ylim=(-0.03, 1.05))
 
 
 def step_axis(axes: Axes, course: Course) -> None:

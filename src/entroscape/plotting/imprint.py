@@ -29,7 +29,7 @@ def make_imprint(
     notes: what else a reader must know, such as data that stand in for others.
     """
     landscapes = list(landscapes)
-    parts = [f"{scale} scale", *dict.fromkeys(sampling_line(landscape) for landscape in landscapes)]
+    parts = [f"{scale} scale", *sampling_lines(landscapes)]
     parts += [cost_line(landscape) for landscape in landscapes if len(landscapes) == 1 and "seconds" in landscape.attrs]
     if runs is not None:
         fewest, most = runs if isinstance(runs, tuple) else (runs, runs)
@@ -55,8 +55,17 @@ def warnings(landscapes: Sequence[xr.Dataset]) -> list[str]:
     return [f"Not converged (see the page on convergence): {listed}"]
 
 
-def sampling_line(landscape: xr.Dataset) -> str:
-    """How a landscape was sampled, in one line: procedure, replicas, walkers, windows, moves of each walker."""
+def sampling_lines(landscapes: Iterable[xr.Dataset]) -> list[str]:
+    """How landscapes were sampled, a line per manner: procedure, replicas, walkers, windows, moves of each walker."""
+    moves: dict[tuple[str, str], list[float]] = {}
+    for landscape in landscapes:
+        known = [landscape.attrs["moves"]] if "moves" in landscape.attrs else []
+        moves.setdefault(_manner(landscape), []).extend(known)
+    return [f"{line}, {_range(made)} {what} per walker" if made else line for (line, what), made in moves.items()]
+
+
+def _manner(landscape: xr.Dataset) -> tuple[str, str]:
+    """Procedure, replicas, walkers and windows; what its moves are called."""
     procedure = json.loads(landscape.attrs.get("settings", "{}")).get("procedure", {})
     replicas = landscape.sizes["replica"]
     if "window_edges" in landscape:
@@ -67,9 +76,7 @@ def sampling_line(landscape: xr.Dataset) -> str:
         line = f"published procedure: {_count(replicas, 'run')}"
         if "instances" in procedure:
             line += f" of {_count(procedure['instances'], 'instance')}"
-    moves = landscape.attrs.get("moves")
-    what = "steps" if "integrator" in procedure else "moves"
-    return line if moves is None else f"{line}, {power_of_ten(moves)} {what} per walker"
+    return line, "steps" if "integrator" in procedure else "moves"
 
 
 def cost_line(landscape: xr.Dataset) -> str:
@@ -82,9 +89,14 @@ def cost_line(landscape: xr.Dataset) -> str:
 def power_of_ten(number: float) -> str:
     """A count as in 2.5 × 10⁷; written out below 10,000."""
     if number < 10_000:
-        return f"{number:.0f}"
+        return f"{number:,.0f}"
     mantissa, exponent = f"{number:.1e}".split("e")
     return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+def _range(numbers: Sequence[float]) -> str:
+    """A number, or the lowest and the highest of several."""
+    return " to ".join(dict.fromkeys(map(power_of_ten, (min(numbers), max(numbers)))))
 
 
 def _count(number: int, noun: str) -> str:
