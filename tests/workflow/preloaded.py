@@ -1,7 +1,8 @@
-"""`entroscape` in processes that have loaded the libraries already: at smoke scale most of a job's time goes there.
+"""Commands in processes that have loaded the libraries already: at smoke scale most of a job's time goes there.
 
-A server loads libraries, but nothing of the project, and forks itself for each command; what bash calls `entroscape`
-sends it the arguments, the folder, the environment and its own standard streams, and ends as the command does.
+A server loads libraries, but nothing of the project, and forks itself for each command; what bash calls `entroscape`,
+and Jupyter its Python, sends it the arguments, the folder, the environment and its own standard streams, and ends as
+the command does.
 """
 
 import json
@@ -11,35 +12,41 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-LIBRARIES = ("torch", "numba", "scipy.special", "xarray", "h5netcdf", "pandas", "pyarrow.parquet", "typer", "pydantic")
+LIBRARIES = (
+    *("torch", "numba", "scipy.special", "xarray", "h5netcdf", "pandas", "pyarrow.parquet", "typer", "pydantic"),
+    *("papermill", "nbconvert", "ipykernel.kernelapp", "seaborn", "scipy.stats"),
+)
 
 
 @contextmanager
 def preloaded() -> Iterator[dict[str, str]]:
-    """Variables with which bash takes `entroscape` to be what the server runs."""
+    """Variables with which bash takes `entroscape`, and Jupyter the kernel of notebooks, to be what the server runs."""
     with TemporaryDirectory() as folder:  # where a path is short enough for a socket
         address, functions = Path(folder, "socket"), Path(folder, "functions.sh")
-        command = shlex.join([sys.executable, "-IS", __file__, "ask", str(address)])
-        functions.write_text(f'entroscape() {{ {command} "$@"; }}\n')
+        command = [sys.executable, "-IS", __file__, "ask", str(address)]
+        functions.write_text(f'entroscape() {{ {shlex.join(command)} entroscape "$@"; }}\n')
+        kernel = {"argv": [*command, "kernel", "-f", "{connection_file}"], "display_name": "", "language": "python"}
+        Path(folder, "kernels/python3").mkdir(parents=True)
+        Path(folder, "kernels/python3/kernel.json").write_text(json.dumps(kernel))
         server = subprocess.Popen([sys.executable, __file__, "serve", str(address)], stdout=subprocess.PIPE)
         try:
             assert server.stdout and server.stdout.readline() == b"ready\n"
-            yield {"BASH_ENV": str(functions)}
+            yield {"BASH_ENV": str(functions), "JUPYTER_PATH": folder}
         finally:
             server.kill()
             server.wait()
 
 
-def ask(address: str, arguments: list[str]) -> int:
-    """Have the server run a command; its exit status, 1 if it has died."""
+def ask(address: str, command: list[str]) -> int:
+    """Have the server run `entroscape` or a kernel; its exit status, 1 if it has died."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
-        message = json.dumps({"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)})
+        message = json.dumps({"command": command, "folder": str(Path.cwd()), "environment": dict(os.environ)})
         socket.send_fds(connection, [len(message).to_bytes(8, "big")], [0, 1, 2])
         connection.sendall(message.encode())
         return int(connection.recv(8) or b"1")
@@ -71,13 +78,11 @@ def _answer(connection: socket.socket) -> None:
     os.chdir(message["folder"])
     os.environ.clear()
     os.environ.update(message["environment"])
-    sys.argv = ["entroscape", *message["arguments"]]
+    sys.argv = message["command"]
     sys.path[:0] = message["environment"].get("PYTHONPATH", "").split(os.pathsep)
     status = 1
     try:
-        from entroscape.cli import main
-
-        main()
+        _main(sys.argv[0])()
         status = 0
     except SystemExit as end:
         if isinstance(end.code, str):
@@ -86,8 +91,20 @@ def _answer(connection: socket.socket) -> None:
     finally:  # what else is raised is shown as Python does
         sys.stdout.flush()
         sys.stderr.flush()
-        connection.send(str(status).encode())
+        with suppress(BrokenPipeError):  # who asked for a kernel does not wait for its end
+            connection.send(str(status).encode())
     os._exit(0)
+
+
+def _main(program: str) -> Callable[[], None]:
+    """What runs the program."""
+    if program == "kernel":
+        from ipykernel.kernelapp import launch_new_instance
+
+        return launch_new_instance
+    from entroscape.cli import main
+
+    return main
 
 
 if __name__ == "__main__":
