@@ -44,6 +44,8 @@ def preloaded() -> Iterator[dict[str, str]]:
 
 def ask(address: str, command: list[str]) -> int:
     """Have the server run `entroscape` or a kernel; its exit status, 1 if it has died."""
+    if command[0] == "kernel":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Jupyter interrupts a kernel before it tells it to end
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         message = json.dumps({"command": command, "folder": str(Path.cwd()), "environment": dict(os.environ)})
