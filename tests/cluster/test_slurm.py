@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from one_node import OneNode, missing, wait
+from preloaded import preloaded
 from project import Project
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a Slurm can be started")
@@ -33,9 +34,10 @@ def node(tmp_path_factory) -> Iterator[OneNode]:
 
 @pytest.fixture(scope="module")
 def finished(node, tmp_path_factory) -> Project:
-    """A copy of the project after a run on Slurm."""
+    """A copy of the project after a run on Slurm, whose jobs need not load the libraries; those of the cases do."""
     project = Project.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
-    run = project.snakemake(*SLURM, targets=TARGETS)
+    with preloaded() as variables:
+        run = project.with_variables(variables).snakemake(*SLURM, targets=TARGETS)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project
 

@@ -1,5 +1,6 @@
 """A copy of the project in which tests run Snakemake and change files."""
 
+import copy
 import os
 import re
 import shutil
@@ -7,19 +8,17 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "slurm", "src", "workflow")
 
 
 class Project:
-    """A copy of the project, whose results are its own; variables: further ones of its environment."""
+    """A copy of the project, whose results are its own."""
 
-    def __init__(self, folder: Path, cache: Path, variables: Mapping[str, str] = MappingProxyType({})):
+    def __init__(self, folder: Path, cache: Path):
         self.folder = folder
-        own = {"PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
-        self.environment = {**os.environ, **own, **variables}
+        self.environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
 
     @classmethod
     def copy(cls, folder: Path, cache: Path) -> "Project":
@@ -31,6 +30,12 @@ class Project:
             else:
                 shutil.copy2(source, folder / part, follow_symlinks=False)
         return cls(folder, cache)
+
+    def with_variables(self, variables: Mapping[str, str]) -> "Project":
+        """The same, with further variables in its environment."""
+        other = copy.copy(self)
+        other.environment = {**self.environment, **variables}
+        return other
 
     def command(
         self, *options: str, targets: Sequence[str] = (), scale: str = "smoke", config: Sequence[str] = ()

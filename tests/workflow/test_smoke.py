@@ -26,10 +26,9 @@ NETWORK = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     """A copy of the project after a whole run at smoke scale."""
-    folder, cache = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache")
-    project = Project.copy(folder, cache)
+    project = Project.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
     with preloaded() as variables:
-        run = Project(folder, cache, variables).snakemake()
+        run = project.with_variables(variables).snakemake()
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project
 
