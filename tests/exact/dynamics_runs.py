@@ -98,5 +98,4 @@ def assert_within_errors(landscape: xr.Dataset, exact: np.ndarray) -> None:
     assert 0.6 < np.sqrt(np.mean(scaled**2)) < 1.5
     assert np.mean(scaled < 2) > 0.85
     assert scaled.max() < 5
-    temperature = landscape["kinetic_temperature"]  # of some tens of tensors, each known to 0.02
-    assert abs(temperature.mean() - 1) < 0.03 and np.abs(temperature - 1).max() < 0.08  # the published step is warmer
+    assert np.abs(landscape["kinetic_temperature"] - 1).max() < 0.05

@@ -115,7 +115,8 @@ WINDOWS = [(SPHERE_AXIS.min, SPHERE_AXIS.max)]
 USUAL = dict(windows=WINDOWS, walkers=256, factor=5e-4, explore=300, refine=500, production=2000)
 RUNS = {
     "baoab": dict(time_step=fixed(0.03)),  # with 0.06 the error of the step is as large as that of the run
-    "hmc": dict(USUAL, explore=100, refine=150, production=450, **trajectories(4, 0.15)),
+    # long enough for kinetic temperatures to be known to 0.011
+    "hmc": dict(USUAL, explore=100, refine=150, production=1200, **trajectories(4, 0.15)),
 }
 
 

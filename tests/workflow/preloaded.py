@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,7 +84,7 @@ def _answer(connection: socket.socket) -> None:
     sys.path[:0] = message["environment"].get("PYTHONPATH", "").split(os.pathsep)
     status = 1
     try:
-        _main(sys.argv[0])()
+        _run(sys.argv[0])
         status = 0
     except SystemExit as end:
         if isinstance(end.code, str):
@@ -98,15 +98,13 @@ def _answer(connection: socket.socket) -> None:
     os._exit(0)
 
 
-def _main(program: str) -> Callable[[], None]:
-    """What runs the program."""
+def _run(program: str) -> None:
+    """Run the program with the arguments in `sys.argv`."""
     if program == "kernel":
-        from ipykernel.kernelapp import launch_new_instance
-
-        return launch_new_instance
-    from entroscape.cli import main
-
-    return main
+        from ipykernel.kernelapp import launch_new_instance as main
+    else:
+        from entroscape.cli import main
+    main()
 
 
 if __name__ == "__main__":

@@ -536,9 +536,8 @@ def _check_visits(problem: Problem, state: State, stage: str) -> None:
 
 def _choose_starts(problem: Problem, starts: Tensor, choose: np.random.Generator) -> Tensor:
     """theta[W, P]: for each window as many of the starts inside it as it has walkers."""
-    at_once = problem.settings.walkers * len(problem.settings.windows)  # as a step does, which fits into memory
-    with torch.no_grad():
-        seen = [problem.observe(part)[:2] for part in starts.split(at_once)]
+    with torch.no_grad():  # as many at a time as in a step, which fits into memory
+        seen = [problem.observe(part)[:2] for part in starts.split(problem.walkers)]
     x, y = (torch.cat(values).double().cpu().numpy() for values in zip(*seen, strict=True))
     if not np.isfinite(x).any() or not np.isfinite(y).any():
         name = "ln L_train" if not np.isfinite(x).any() else problem.grid.name
