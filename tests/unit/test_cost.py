@@ -8,7 +8,10 @@ from entroscape.config.courses import CourseSettings, SearchSettings
 from entroscape.config.load import load_courses, load_experiment
 from entroscape.config.settings import settings_for, variants
 from entroscape.files import read_table, write_table
+from entroscape.sampling import molecular_dynamics
+from entroscape.sampling.workers import Workers
 from entroscape.verbs import cost, course_speed, prepare, speed
+from entroscape.verbs.sample import read_task
 
 FIGURES = {"A": ["spiral/width-4"], "B": ["spiral/width-4", "courses/add"]}
 
@@ -58,3 +61,24 @@ def test_courses_and_the_search_that_they_need_are_measured(tmp_path):
     assert table["updates"].iloc[2] == tried * search.runs * search.steps
     assert (table["updates_per_second"] > 0).all()
     assert table["updates_per_second"].iloc[1] == table["updates_per_second"].iloc[2]
+
+
+@pytest.mark.parametrize(("variant", "gradients"), [("width-6-wlmd", 1), ("width-6-wlhmc", 5)])
+def test_updates_of_molecular_dynamics_are_passes_of_the_network(tmp_path, monkeypatch, variant, gradients):
+    prepare.run(settings_for("prepare", "spiral", None, "smoke"), output=tmp_path / "data.nc")
+    sample = speed._briefer(speed._roomy(settings_for("sample", "spiral", variant, "smoke")), 100)
+    procedure, passes, observe = sample.procedure, [], molecular_dynamics._observe
+    monkeypatch.setattr(molecular_dynamics, "_observe", lambda f, leaf: (passes.append(len(leaf)), observe(f, leaf))[1])
+    monkeypatch.setattr(speed, "_rate", lambda step, device, seconds: float(step() is not None))
+    task = read_task(sample, tmp_path / "data.nc")
+    with Workers(1) as workers:
+        updates = speed._watched(sample, task, "cpu", workers, seconds=0.0)
+    assert updates == sum(passes) == procedure.walkers * (1 + procedure.steps_per_round * gradients)
+
+
+@pytest.mark.parametrize(
+    ("updates", "walkers", "steps"), [(0.3, 1, 1), (5.9, 5, 1), (8.0, 8, 1), (100.0, 8, 12), (1e6, 8, 50)]
+)
+def test_a_slow_network_is_measured_in_fewer_steps_of_fewer_walkers(updates, walkers, steps):
+    brief = speed._briefer(speed._roomy(settings_for("sample", "cat_dog", "width-6", "paper")), updates).procedure
+    assert (brief.walkers, brief.steps_per_round) == (walkers, steps)

@@ -14,6 +14,7 @@ import torch
 from entroscape import devices
 from entroscape.config.sampler import Cycles, MolecularDynamics
 from entroscape.config.settings import SampleSettings, SearchSettings, TrainSettings
+from entroscape.data.dataset import TaskData
 from entroscape.files import write_table
 from entroscape.memory import keep_freed
 from entroscape.models import make_network
@@ -27,8 +28,9 @@ from entroscape.verbs.search import batch_sizes
 
 SECONDS = 2.0  # that sampling is watched, after its first rounds
 SHORT = 50  # most steps of a round of molecular dynamics here, since some rounds are made before the watch starts
+ROUND = 0.5  # seconds that a round is to take at most, on a CPU
 ROOM = 10.0  # in ln L above the axis, so that networks at their random start lie on it
-STARTS = 200
+STARTS = 20
 STEPS = 10  # of training
 
 
@@ -44,7 +46,8 @@ def run(
     """Write a row for each kind of job: job, jobs, device, updates (of a job), updates_per_second.
 
     `training`: settings of the search and of the baselines, of a variant that has its own. A job's seconds are
-    updates / updates_per_second; an update is a move of a walker, or a step of a run.
+    updates / updates_per_second; an update is a move of a walker, in molecular dynamics one pass of its network over
+    the data, forward and back, or a step of a run.
     """
     keep_freed()
     torch.set_num_threads(1)
@@ -61,18 +64,52 @@ def run(
 
 
 def _sampling(settings: SampleSettings, data: Path, device: str, threads: int) -> tuple[int, float]:
-    """Moves of a replica, and moves per second of its walkers from random states, in one window without a lower end."""
-    task, modules = read_task(settings, data), sampler_modules(settings.procedure.procedure, settings.network.kind)
-    procedure, task_module = (importlib.import_module(module) for module in modules[:2])
+    """Updates of a replica, and updates per second of its walkers from random states."""
+    task, brief = read_task(settings, data), _roomy(settings)
+    with Workers(threads) as workers:
+        if device == "cpu" and isinstance(settings.procedure, MolecularDynamics):
+            brief = _briefer(brief, ROUND * _watched(_briefer(brief, 1), task, device, workers, seconds=0.0))
+        speed = _watched(brief, task, device, workers, seconds=SECONDS)
+    _, task_module = _modules(settings)
     planned = task_module.make_problem(settings, task, "cpu")
-    problem = task_module.make_problem(_roomy(settings), task, device)
+    return planned.steps * _updates(settings, planned), speed
+
+
+def _watched(settings: SampleSettings, task: TaskData, device: str, workers: Workers, seconds: float) -> float:
+    """Updates per second, for so many seconds or one round."""
+    procedure, task_module = _modules(settings)
+    problem = task_module.make_problem(settings, task, device)
     network = make_network(settings.network, task)
     theta = network.domain.project(network.initial(torch_generator("speed"), STARTS)).numpy()
     starts = task_module.starts(settings, problem, theta, generator("speed", "starts"))
     state = procedure.init(problem, starts, lambda role: generator("speed", role))
-    with Workers(threads) as workers:
-        speed = _rate(lambda: procedure.step(problem, state, workers), device)
-    return planned.steps * planned.moves_per_step, speed * problem.moves_per_step
+    rounds = _rate(lambda: procedure.step(problem, state, workers), device, seconds)
+    return rounds * _updates(settings, problem)
+
+
+def _modules(settings: SampleSettings) -> tuple[Any, Any]:
+    """The modules of the procedure and of its problems."""
+    names = sampler_modules(settings.procedure.procedure, settings.network.kind)
+    return importlib.import_module(names[0]), importlib.import_module(names[1])
+
+
+def _updates(settings: SampleSettings, problem: Any) -> int:
+    """Updates of all walkers in a round."""
+    procedure = settings.procedure
+    if not isinstance(procedure, MolecularDynamics):
+        return int(problem.moves_per_step)
+    gradients = procedure.leapfrog_steps if procedure.integrator == "hmc" else 1
+    return int(problem.walkers * (1 + procedure.steps_per_round * gradients))  # a round begins with one more
+
+
+def _briefer(settings: SampleSettings, updates: float) -> SampleSettings:
+    """Rounds of molecular dynamics of about so many updates: of fewer steps, then also of fewer walkers."""
+    procedure = settings.procedure
+    assert isinstance(procedure, MolecularDynamics)
+    walkers = max(1, min(procedure.walkers, int(updates)))
+    steps = max(1, min(procedure.steps_per_round, int(updates / walkers)))
+    procedure = procedure.model_copy(update={"walkers": walkers, "steps_per_round": steps})
+    return settings.model_copy(update={"procedure": procedure})
 
 
 def _roomy(settings: SampleSettings) -> SampleSettings:
@@ -105,13 +142,13 @@ def _training(search: SearchSettings, settings: TrainSettings, data: Path) -> tu
     return searched * grid.runs * grid.steps + 2 * len(runs) * settings.steps, speed
 
 
-def _rate(step: Callable[[], object], device: str) -> float:
-    """Calls per second, without the first two, which compile and on a GPU capture."""
+def _rate(step: Callable[[], object], device: str, seconds: float) -> float:
+    """Calls per second, for so many seconds or one call, without the first two, which compile and on a GPU capture."""
     step()
     step()
     devices.wait(device)
     began, calls = time.perf_counter(), 0
-    while time.perf_counter() - began < SECONDS:
+    while calls == 0 or time.perf_counter() - began < seconds:
         step()
         calls += 1
         devices.wait(device)
