@@ -19,6 +19,7 @@ from entroscape.domains import Box, Shell
 from entroscape.files import read_dataset, write_dataset
 from entroscape.models import make_network
 from entroscape.sampling import checkpoint, molecular_dynamics, task_dynamics
+from entroscape.sampling.dynamics.round import evaluate
 from entroscape.sampling.workers import Workers
 from entroscape.verbs import sample
 
@@ -119,7 +120,7 @@ def test_a_walker_has_the_coordinates_and_forces_of_a_cpu(precision):
     for device in ("cpu", "cuda"):
         problem, state = walks(device, chosen)
         felt = problem.map.zeros() + torch.linspace(0, 5, problem.grid.columns, device=device)[:, None] ** 2
-        state_at = molecular_dynamics._evaluate(problem, Workers(1), felt, state.theta)
+        state_at = evaluate(problem, Workers(1), felt, state.theta)
         found.append([value.cpu() for value in state_at])
     for ours, known in zip(*found, strict=True):
         torch.testing.assert_close(ours, known, **({} if precision == "float64" else dict(rtol=1e-3, atol=1e-4)))

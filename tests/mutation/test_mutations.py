@@ -25,7 +25,7 @@ class Mutation(NamedTuple):
     test: str
 
 
-KERNEL, INTEGRATORS, DYNAMICS = (f"sampling/{name}.py" for name in ("kernel", "integrators", "molecular_dynamics"))
+KERNEL, INTEGRATORS, ROUND = (f"sampling/{name}.py" for name in ("kernel", "integrators", "dynamics/round"))
 MUTATIONS = {
     "Monte Carlo: sign of the acceptance": Mutation(
         KERNEL,
@@ -70,13 +70,13 @@ MUTATIONS = {
         "unit/test_integrators.py::test_hmc_leaves_the_target_invariant_at_large_steps",
     ),
     "dynamics: sign of the force": Mutation(
-        DYNAMICS,
+        ROUND,
         "leaf, list(-slopes)",
         "leaf, list(slopes)",
         "unit/test_molecular_dynamics.py::test_the_force_is_minus_the_gradient_of_the_potential",
     ),
     "dynamics: deposit doubled": Mutation(
-        DYNAMICS,
+        ROUND,
         "problem.map.deposit(state.entropy, x, y, state.height)",
         "problem.map.deposit(state.entropy, x, y, 2 * state.height)",
         "unit/test_molecular_dynamics.py::test_each_deposit_adds_its_height_times_its_area",
@@ -94,7 +94,7 @@ MUTATIONS = {
         "unit/test_integrators.py::test_first_order_in_a_harmonic_potential_comes_near_the_temperature_of_the_bath",
     ),
     "dynamics: sign of the weight of a visit": Mutation(
-        DYNAMICS,
+        ROUND,
         "(energy - middle).exp()",
         "(middle - energy).exp()",
         "unit/test_molecular_dynamics.py::test_weighted_visits_estimate_the_volume_of_bins_without_bias",

@@ -8,7 +8,7 @@ from entroscape.config.courses import CourseSettings, SearchSettings
 from entroscape.config.load import load_courses, load_experiment
 from entroscape.config.settings import settings_for, variants
 from entroscape.files import read_table, write_table
-from entroscape.sampling import molecular_dynamics
+from entroscape.sampling.dynamics import round as dynamics_round
 from entroscape.sampling.workers import Workers
 from entroscape.verbs import cost, course_speed, prepare, speed
 from entroscape.verbs.sample import read_task
@@ -67,8 +67,8 @@ def test_courses_and_the_search_that_they_need_are_measured(tmp_path):
 def test_updates_of_molecular_dynamics_are_passes_of_the_network(tmp_path, monkeypatch, variant, gradients):
     prepare.run(settings_for("prepare", "spiral", None, "smoke"), output=tmp_path / "data.nc")
     sample = speed._briefer(speed._roomy(settings_for("sample", "spiral", variant, "smoke")), 100)
-    procedure, passes, observe = sample.procedure, [], molecular_dynamics._observe
-    monkeypatch.setattr(molecular_dynamics, "_observe", lambda f, leaf: (passes.append(len(leaf)), observe(f, leaf))[1])
+    procedure, passes, observe = sample.procedure, [], dynamics_round._observe
+    monkeypatch.setattr(dynamics_round, "_observe", lambda f, leaf: (passes.append(len(leaf)), observe(f, leaf))[1])
     monkeypatch.setattr(speed, "_rate", lambda step, device, seconds: float(step() is not None))
     task = read_task(sample, tmp_path / "data.nc")
     with Workers(1) as workers:

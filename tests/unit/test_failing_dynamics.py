@@ -15,6 +15,7 @@ from entroscape.config.settings import PrepareSettings, SampleSettings
 from entroscape.errors import FileError, SamplingError
 from entroscape.files import read_dataset, write_dataset
 from entroscape.sampling import checkpoint, molecular_dynamics
+from entroscape.sampling.dynamics import checks
 from entroscape.verbs import prepare, sample
 
 PARAMETERS = 22  # of one hidden layer of four neurons between two inputs and two classes
@@ -121,7 +122,7 @@ def test_a_coordinate_that_is_not_finite_at_the_last_step_is_named_by_itself():
     advance(problem, state, 2)
     state.coordinates[1, 2] = torch.nan
     with pytest.raises(SamplingError, match=r"walker 2 of .* has values of smoothed_accuracy that are not finite"):
-        molecular_dynamics._check(problem, state)
+        checks.check_walkers(problem, state)
 
 
 @pytest.mark.parametrize("broken", [0, 5])

@@ -11,21 +11,12 @@ from torch import Tensor
 from entroscape.config.sampler import STRENGTH
 from entroscape.domains import Shell
 from entroscape.errors import SamplingError
+from entroscape.sampling.dynamics.adaptation import adapt_masses, adapt_time_step, calm, deposit_height
+from entroscape.sampling.dynamics.ladders import count_round_trips, exchange
+from entroscape.sampling.dynamics.round import _count, evaluate
+from entroscape.sampling.dynamics.state import BLOCKS, bin_energies
 from entroscape.sampling.integrators import Evaluation
-from entroscape.sampling.molecular_dynamics import (
-    BLOCKS,
-    _adapt,
-    _adapt_masses,
-    _bin_energies,
-    _calm,
-    _count,
-    _count_round_trips,
-    _deposit_height,
-    _evaluate,
-    _exchange,
-    flatness,
-    to_dataset,
-)
+from entroscape.sampling.molecular_dynamics import flatness, to_dataset
 from entroscape.sampling.workers import Workers
 
 ROUNDS = 8  # in the explore and in the refine stage
@@ -92,11 +83,11 @@ def test_the_force_is_minus_the_gradient_of_the_potential():
     problem, state = start(TWO)
     state.entropy += torch.as_tensor(np.random.default_rng(0).normal(size=state.entropy.shape))
     felt = problem.map.felt(state.entropy)
-    at, h = _evaluate(problem, Workers(1), felt, state.theta), 1e-6
+    at, h = evaluate(problem, Workers(1), felt, state.theta), 1e-6
     for p in range(7):
         shift = torch.zeros(7, dtype=torch.float64)
         shift[p] = h
-        ahead, behind = (_evaluate(problem, Workers(1), felt, state.theta + s * shift).energy for s in (1, -1))
+        ahead, behind = (evaluate(problem, Workers(1), felt, state.theta + s * shift).energy for s in (1, -1))
         torch.testing.assert_close(-(ahead - behind) / (2 * h), at.force[:, p], rtol=1e-6, atol=1e-7)
     assert at.force.abs().min() > 1e-4 and at.x.dtype == at.energy.dtype == torch.float64
 
@@ -145,7 +136,7 @@ def heights(course=None, done=0, **changes) -> float:
     state.steps = done // 5
     stage = problem.schedule.stage(state.steps)
     state.entropy[0, :3, :4] = 5.0
-    return float(_deposit_height(problem, state, stage)[0, 0, 0])
+    return float(deposit_height(problem, state, stage)[0, 0, 0])
 
 
 def test_deposits_stay_while_exploring_then_fall_as_one_over_time():
@@ -192,7 +183,7 @@ def test_weighted_visits_estimate_the_volume_of_bins_without_bias():
     problem, state = start(ONE, walkers=count // 1000)
     state.entropy[0] = 2 * torch.sin(1.3 * torch.arange(GRID.columns))[:, None]
     felt = problem.map.felt(state.entropy)
-    middle = _bin_energies(problem, felt)
+    middle = bin_energies(problem, felt)
     for part in range(1000):
         at = drawn_under(problem, felt, count // 1000, seed=part)
         _count(problem, state, at, middle, part % BLOCKS)
@@ -218,7 +209,7 @@ def test_weights_are_those_of_the_place_against_the_middle_of_its_bin():
     middle = problem.map.potential(felt, *(m.double().reshape(2, 2) for m in middle)).energy.flatten()
     at = Evaluation(x, y, torch.tensor([0.5, 0.25, 1.0, 1.0]).double(), energy, torch.zeros(4, 1))
     for _ in range(3):
-        _count(problem, state, at, _bin_energies(problem, felt), 2)
+        _count(problem, state, at, bin_energies(problem, felt), 2)
     expected = torch.zeros(2, 2, 8, 8, dtype=torch.float64)
     for (m, k, column, row), w in zip([(0, 0, 5, 4), (0, 1, 7, 0), (1, 0, 5, 4)], (0, 1, 2), strict=True):
         expected[m, k, column, row] = 3 * (energy[w] - middle[w]).exp()
@@ -243,7 +234,7 @@ def test_exchanges_only_permute_configurations_between_neighbours_within_ladders
     for _ in range(25):
         advance(problem, state, 1)
         held, before = configurations(state), state.labels.clone()
-        _exchange(problem, state)
+        exchange(problem, state)
         changed = state.labels != before
         moved += int(changed.sum())
         assert held == configurations(state), "a configuration keeps its parameters and velocities"
@@ -267,7 +258,7 @@ def exchange_rate(a: float, b: float, slopes=(0.0, 0.0), attempts=500, walkers=8
     state.coordinates[0], state.coordinates[1] = places.flatten(), 0.1
     state.exchanges.zero_()
     for _ in range(attempts):
-        _exchange(problem, state)
+        exchange(problem, state)
     assert state.exchanges[0, 0] == walkers * attempts
     return float(state.exchanges[0, 1]) / (walkers * attempts)
 
@@ -301,7 +292,7 @@ def test_neighbours_take_turns():
     advance(problem, state, 1)
     state.exchanges.zero_()
     for state.steps in range(5):
-        _exchange(problem, state)
+        exchange(problem, state)
     assert state.exchanges[:, 0].tolist() == [3 * 4, 2 * 4]
 
 
@@ -312,7 +303,7 @@ def trips(*columns: int, known=range(8)) -> int:
     for column in columns:
         state.coordinates[0] = torch.tensor([GRID.x_centres[column], 0.1])
         state.coordinates[1] = 0.0
-        _count_round_trips(problem, state)
+        count_round_trips(problem, state)
     assert state.round_trips[1] == 0
     return int(state.round_trips[0])
 
@@ -331,7 +322,7 @@ def test_a_configuration_is_followed_through_windows():
     state.entropy[:, :, 0] = 1.0
     for _ in range(3):  # ladder 0 is at the two ends and exchanged after each round, ladder 1 is neither
         state.coordinates[0] = torch.tensor([0.9, 0.3, -0.9, 0.3]).double()
-        _count_round_trips(problem, state)
+        count_round_trips(problem, state)
         state.labels[:, 0] = state.labels.flip(0)[:, 0].clone()
     assert state.round_trips.tolist() == [1, 0, 0, 0]
 
@@ -347,7 +338,7 @@ def test_kinetic_temperature_is_that_of_each_tensor_in_each_window():
 @pytest.mark.parametrize("target", [0.5, 0.9, 0.99])
 def test_the_time_step_shrinks_below_the_wanted_acceptance_and_grows_above_it(target):
     problem, state = start(THREE, time_step=dict(initial=0.05, acceptance=target))
-    _adapt(problem, state, torch.tensor([target - 0.2, target, (1 + target) / 2]).double())
+    adapt_time_step(problem, state, torch.tensor([target - 0.2, target, (1 + target) / 2]).double())
     less, same, more = (state.time_step / 0.05).tolist()
     assert 0.94 < less < 1.0 and same == pytest.approx(1.0) and 1.0 < more < 1.06
 
@@ -377,7 +368,7 @@ def test_masses_even_out_how_far_the_forces_let_tensors_move():
     problem, state = start(TWO, masses="tensor", time_step=dict(initial=0.05, acceptance=None))
     state.force[:] = torch.tensor([[400.0, 1.0], [0.0, 0.0]])
     for _ in range(200):
-        _adapt_masses(problem, state)
+        adapt_masses(problem, state)
     first, widths = problem.layout.counts[0], [part.mean() for part in HALF_WIDTH.split(problem.layout.counts)]
     ratio = state.scale[:, first:].mean(1) / state.scale[:, :first].mean(1)
     free = [(400 + widths[0] ** -2) / (1 + widths[1] ** -2), (widths[1] / widths[0]) ** 2]
@@ -401,7 +392,7 @@ def test_a_hot_walker_is_given_thermal_velocities_and_its_window_a_shorter_step(
     problem, state = start(TWO, walkers=3)
     state.velocity[:] = 1.0
     state.velocity[4] = 3.0
-    _calm(problem, state)
+    calm(problem, state)
     assert (state.velocity[[0, 1, 2, 3, 5]] == 1).all()
     assert 0 < float(state.velocity[4].square().mean()) < 4
     assert state.time_step[0] == 0.05 and state.time_step[1] < 0.04

@@ -16,8 +16,8 @@ from entroscape.data.dataset import TaskData
 from entroscape.domains import Box, Shell
 from entroscape.models import make_network
 from entroscape.sampling import molecular_dynamics, task_dynamics
+from entroscape.sampling.dynamics.round import run_round
 from entroscape.sampling.graph import Launcher
-from entroscape.sampling.molecular_dynamics import _round
 from entroscape.sampling.workers import Workers
 
 BOX = Box(HALF_WIDTH)
@@ -70,7 +70,7 @@ def watched(monkeypatch):
                 patch.setattr(torch, name, refuse)
             for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__array__"):
                 patch.setattr(torch.Tensor, name, refuse)
-            _round(problem, state, block, Workers(1))
+            run_round(problem, state, block, Workers(1))
         return watch.counts
 
     return run
@@ -86,7 +86,7 @@ def watched(monkeypatch):
     ],
 )  # fmt: skip
 def test_the_watch_sees_what_waits(watched, monkeypatch, wait):
-    monkeypatch.setitem(globals(), "_round", lambda _problem, _state, _block, _workers: wait(torch.arange(3.0)))
+    monkeypatch.setitem(globals(), "run_round", lambda _problem, _state, _block, _workers: wait(torch.arange(3.0)))
     with pytest.raises(AssertionError, match=r"waits for a value|goes between"):
         watched(None, None, None)
 

@@ -1,0 +1,76 @@
+"""Where walkers may begin, and errors that say what to do when they go where no walker can be."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from entroscape.errors import SamplingError
+from entroscape.sampling.dynamics.state import Problem, State
+
+HOT = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; 100 parameters never reach 2 by chance
+
+
+def check_walkers(problem: Problem, state: State) -> None:
+    """Stop when a walker has gone where no walker can be."""
+    settings = problem.settings
+    heat = state.velocity.double().square().mean(1)
+    wrong = ~torch.isfinite(state.coordinates[:2]).all(0) | ~(heat < HOT) | ~torch.isfinite(state.theta).all(1)
+    if not wrong.any():
+        return
+    w = int(wrong.nonzero()[0, 0])
+    window, walker = divmod(w, settings.walkers)
+    lower, upper = settings.windows[window]
+    where = f"walker {walker} of the window ln L in [{lower:g}, {upper:g}]"
+    steps = (state.steps + 1) * settings.steps_per_round
+    if not heat[w] >= HOT:  # slow, or nan: then the velocity has it from a force
+        finite = torch.isfinite(state.coordinates[:2, w]).tolist()
+        wrong_ones = [name for name, fine in zip(problem.grid.dimensions, finite, strict=True) if not fine]
+        raise SamplingError(
+            f"{where} has values of {' and '.join(wrong_ones) or 'parameters'} that are not finite after {steps} steps "
+            f"of {float(state.time_step[window]):.3g}: look for such values in the data, or use precision: float64 or "
+            "a lower time_step.initial in the sampler's section"
+        )
+    raise SamplingError(
+        f"{where} runs away: kinetic temperature {float(heat[w]):.3g} kT after {steps} steps of "
+        f"{float(state.time_step[window]):.3g}; lower time_step.initial, or factor, in the sampler's section"
+    )
+
+
+def check_visits(problem: Problem, state: State, stage: str) -> None:
+    """Stop at the end of a stage in which no walker was inside its window: there is nothing to learn from it."""
+    visits = state.blocks.sum(dim=(0, 2, 3, 4)) if stage == "production" else state.visits.sum(dim=(1, 2))
+    for (lower, upper), found in zip(problem.settings.windows, visits.tolist(), strict=True):
+        if not found > 0:
+            raise SamplingError(
+                f"no walker was inside the window ln L in [{lower:g}, {upper:g}] at any step of the stage {stage}: "
+                "make confinement.x, confinement.y or factor larger, steps.explore longer, or the window lower or wider"
+            )
+
+
+def choose_starts(problem: Problem, starts: Tensor, choose: np.random.Generator) -> Tensor:
+    """theta[W, P]: for each window as many of the starts inside it as it has walkers."""
+    with torch.no_grad():  # as many at a time as in a step, which fits into memory
+        seen = [problem.observe(part)[:2] for part in starts.split(problem.walkers)]
+    x, y = (torch.cat(values).double().cpu().numpy() for values in zip(*seen, strict=True))
+    if not np.isfinite(x).any() or not np.isfinite(y).any():
+        name = "ln L_train" if not np.isfinite(x).any() else problem.grid.name
+        raise SamplingError(
+            f"{name} of all {len(starts)} start states is not finite: look for values that are not finite in the data"
+        )
+    chosen = [_inside(problem, x, y, window, choose) for window in problem.settings.windows]
+    return starts[torch.as_tensor(np.concatenate(chosen), device=starts.device)].clone()
+
+
+def _inside(
+    problem: Problem, x: np.ndarray, y: np.ndarray, window: tuple[float, float], choose: np.random.Generator
+) -> np.ndarray:
+    row = problem.grid.row(np.nan_to_num(y, nan=1e9, posinf=1e9, neginf=-1e9))
+    inside = np.flatnonzero((x >= window[0]) & (x < window[1]) & (row >= 0) & (row < problem.grid.rows))
+    if len(inside) == 0:
+        raise SamplingError(
+            f"no walker can enter the window ln L in [{window[0]:g}, {window[1]:g}]: the {len(x)} start states have "
+            f"ln L in [{np.nanmin(x):.3g}, {np.nanmax(x):.3g}] and {problem.grid.name} in [{np.nanmin(y):.3g}, "
+            f"{np.nanmax(y):.3g}]; move or remove the window (sampler.main.windows), widen the axis "
+            "(observables.y.axis), or train longer (training.steps)"
+        )
+    return np.resize(choose.permutation(inside), problem.settings.walkers)
