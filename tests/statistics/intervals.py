@@ -108,7 +108,7 @@ def _dynamics(target: Callable[[], Target], **changes) -> Callable[[int, int], I
         single = dynamics_settings(**changes)
         settings = single.model_copy(update={"windows": single.windows * (runs * REPLICAS)})
         made = target()
-        with mock.patch.object(molecular_dynamics, "_exchange"):
+        with mock.patch.object(molecular_dynamics, "exchange"):
             together = sample(made.problem(settings), made.starts, "coverage", seed)
         for run in range(runs):
             yield merge([_alone(together, settings, run * REPLICAS + replica) for replica in range(REPLICAS)])

@@ -13,7 +13,7 @@ from benchmarks.wlmc import Chain, network
 from entroscape import numba_cache
 from entroscape.config.sampler import Confinement, TimeStep
 from entroscape.random import generator
-from entroscape.sampling import molecular_dynamics
+from entroscape.sampling.dynamics import round as dynamics_round
 
 
 def test_plain_chain_makes_the_same_moves():
@@ -36,7 +36,7 @@ SUBJECTS = {"images": partial(wlmd_speed.images, 7, 12), "prompts": partial(wlmd
     ids=["images", "images, beyond the window", "prompts"],
 )
 def test_plain_dynamics_makes_the_same_trajectories(monkeypatch, subject, window):
-    monkeypatch.setattr(molecular_dynamics, "REFRESH", 1)  # the plain loop feels every deposit at once
+    monkeypatch.setattr(dynamics_round, "REFRESH", 1)  # the plain loop feels every deposit at once
     steps, dtype = 40, torch.float64
     options = wlmd_speed.settings(2, window, steps).model_copy(
         update=dict(
