@@ -12,8 +12,7 @@ FEWEST_AGREE = 0.91  # of 100 runs 3 should not, and more than 8 once in 300
 
 @pytest.mark.parametrize("name", intervals.PROBLEMS)
 def test_intervals_hold_the_truth_as_often_as_they_claim(name, runs, seed, found_coverage):
-    # the equilibrium on the sphere is the least certain: of 100 runs it missed a bound by chance on some processor
-    table = intervals.table(name, 2 * runs if name.endswith("sphere") else runs, seed)
+    table = intervals.table(name, runs, seed)
     found_coverage.append(table)
     with pd.option_context("display.width", 120):
         print(table.to_string(index=False))

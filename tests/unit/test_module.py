@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from plain_modules import TOLERANCE, assert_equals_modules, random
+from plain_modules import TOLERANCE, assert_close, assert_equals_modules, random
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
@@ -31,14 +31,13 @@ def cnn() -> nn.Module:
 def test_equals_the_networks_written_for_batches(dtype):
     network, layout = from_module(mlp(), 2, BOX), mlp_layout((4, 5, 3))
     theta, shared, own = (random(*s, dtype=dtype) for s in ((3, layout.size), (7, 4), (3, 7, 4)))
-    close = dict(rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
     for x in (shared, own):
-        torch.testing.assert_close(network.logits(theta, x), mlp_logits(theta, x, layout), **close)
+        assert_close(network.logits(theta, x), mlp_logits(theta.double(), x.double(), layout))
     network, layout = from_module(cnn(), 4, BOX), cnn_layout((1, 7, 7), 2, 10)
     theta, x = random(3, layout.size, dtype=dtype), random(5, 1, 7, 7, dtype=dtype)
     assert network.layout.shapes == layout.shapes
-    expected = cnn_logits(theta, x, layout, cnn_shape(7, 7).pools)
-    torch.testing.assert_close(network.logits(theta, x), expected, **close)
+    expected = cnn_logits(theta.double(), x.double(), layout, cnn_shape(7, 7).pools)
+    assert_close(network.logits(theta, x), expected)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
