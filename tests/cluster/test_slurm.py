@@ -33,9 +33,9 @@ def node(tmp_path_factory) -> Iterator[OneNode]:
 
 
 @pytest.fixture(scope="module")
-def finished(node, tmp_path_factory) -> Project:
+def finished(node, compiled, tmp_path_factory) -> Project:
     """A copy of the project after a run on Slurm, whose jobs need not load the libraries; those of the cases do."""
-    project = Project.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
+    project = Project.copy(tmp_path_factory.mktemp("project"), compiled)
     with preloaded() as variables:
         run = project.with_variables(variables).snakemake(*SLURM, targets=TARGETS)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
@@ -51,8 +51,7 @@ def test_figures_and_a_landscape_by_molecular_dynamics_come_out(finished):
 
 
 def test_jobs_that_share_gpus_ask_for_parts_of_them(finished, node, tmp_path):
-    shutil.copytree(finished.folder, tmp_path / "project", symlinks=True)
-    project = Project(tmp_path / "project", Path(finished.environment["ENTROSCAPE_CACHE_DIR"]))
+    project = finished.copy_to(tmp_path / "project")
     replicas = [f"results/smoke/replicas/spiral/width-6-wlmd/{number}.nc" for number in (0, 1)]
     for replica in replicas:
         (project.folder / replica).unlink()
@@ -73,7 +72,7 @@ def longer(finished: Project, folder: Path, results: Path | None = None) -> Proj
 
     results: where its results lie, if not in the folder.
     """
-    shutil.copytree(finished.folder, folder, symlinks=True)
+    project = finished.copy_to(folder)
     if results is not None:
         shutil.copytree(folder / "results", results, dirs_exist_ok=True)
         shutil.rmtree(folder / "results")
@@ -82,8 +81,8 @@ def longer(finished: Project, folder: Path, results: Path | None = None) -> Proj
     experiment.write_text(re.sub(r"checkpoint_seconds: \d+", "checkpoint_seconds: 1", experiment.read_text()))
     text = scale.read_text()
     place = text.index("production: 300_000", text.index("other_widths"))
-    scale.write_text(text[:place] + text[place:].replace("production: 300_000", "production: 8_000_000", 1))
-    return Project(folder, Path(finished.environment["ENTROSCAPE_CACHE_DIR"]))
+    scale.write_text(text[:place] + text[place:].replace("production: 300_000", "production: 4_000_000", 1))
+    return project
 
 
 class Running:

@@ -6,11 +6,12 @@ The tests named pass with the library as it is; they are part of the other tiers
 import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from preloaded import preloaded
 from project import ROOT, Edited
 
 pytestmark = pytest.mark.mutation
@@ -116,13 +117,19 @@ def library(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def environment(library) -> Iterator[dict[str, str]]:
+    """Variables with which bash tests that library."""
+    with preloaded() as variables:
+        yield os.environ | variables | {"PYTHONPATH": str(library), "ENTROSCAPE_CACHE_DIR": str(library / "cache")}
+
+
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_broken_sampler_is_caught(name, library):
+def test_a_broken_sampler_is_caught(name, library, environment):
     mutation = MUTATIONS[name]
     module = library / "entroscape" / mutation.module
     assert module.read_text().count(mutation.line) == 1, f"{mutation.module} has changed: say here what to break now"
-    environment = os.environ | {"PYTHONPATH": str(library), "ENTROSCAPE_CACHE_DIR": str(library / "cache")}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"tests/{mutation.test}"]
+    command = ["bash", "-c", f"pytest -x -q -p no:cacheprovider tests/{mutation.test}"]
     with Edited(module, mutation.line, mutation.broken):
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     print(done.stdout)

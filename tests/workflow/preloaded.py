@@ -1,8 +1,8 @@
 """Commands in processes that have loaded the libraries already: at smoke scale most of a job's time goes there.
 
-A server loads libraries, but nothing of the project, and forks itself for each command; what bash calls `entroscape`,
-and Jupyter its Python, sends it the arguments, the folder, the environment and its own standard streams, and ends as
-the command does.
+A server loads libraries, but nothing of the project, and forks itself for each command; what bash calls `entroscape` or
+`pytest`, and Jupyter its Python, sends it the arguments, the folder, the environment and its own standard streams, and
+ends as the command does.
 """
 
 import json
@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+PROGRAMS = ("entroscape", "pytest")
 LIBRARIES = (
     *("torch", "numba", "scipy.special", "xarray", "h5netcdf", "pandas", "pyarrow.parquet", "typer", "pydantic"),
     *("papermill", "nbconvert", "ipykernel.kernelapp", "seaborn", "scipy.stats"),
@@ -25,11 +26,11 @@ LIBRARIES = (
 
 @contextmanager
 def preloaded() -> Iterator[dict[str, str]]:
-    """Variables with which bash takes `entroscape`, and Jupyter the kernel of notebooks, to be what the server runs."""
+    """Variables with which bash takes its programs, and Jupyter the kernel of notebooks, to be what the server runs."""
     with TemporaryDirectory() as folder:  # where a path is short enough for a socket
         address, functions = Path(folder, "socket"), Path(folder, "functions.sh")
         command = [sys.executable, "-IS", __file__, "ask", str(address)]
-        functions.write_text(f'entroscape() {{ {shlex.join(command)} entroscape "$@"; }}\n')
+        functions.write_text("".join(f'{name}() {{ {shlex.join(command)} {name} "$@"; }}\n' for name in PROGRAMS))
         kernel = {"argv": [*command, "kernel", "-f", "{connection_file}"], "display_name": "", "language": "python"}
         Path(folder, "kernels/python3").mkdir(parents=True)
         Path(folder, "kernels/python3/kernel.json").write_text(json.dumps(kernel))
@@ -102,6 +103,10 @@ def _run(program: str) -> None:
     """Run the program with the arguments in `sys.argv`."""
     if program == "kernel":
         from ipykernel.kernelapp import launch_new_instance as main
+    elif program == "pytest":
+        import pytest
+
+        sys.exit(pytest.console_main())
     else:
         from entroscape.cli import main
     main()

@@ -14,11 +14,14 @@ PARTS = ("Snakefile", "config", "envs", "notebooks", "profiles", "slurm", "src",
 
 
 class Project:
-    """A copy of the project, whose results are its own."""
+    """A copy of the project, whose results are its own.
+
+    Its library is that of the repository, so that what is compiled serves all copies, until `with_own_library`.
+    """
 
     def __init__(self, folder: Path, cache: Path):
         self.folder = folder
-        self.environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "ENTROSCAPE_CACHE_DIR": str(cache)}
 
     @classmethod
     def copy(cls, folder: Path, cache: Path) -> "Project":
@@ -31,11 +34,22 @@ class Project:
                 shutil.copy2(source, folder / part, follow_symlinks=False)
         return cls(folder, cache)
 
+    def copy_to(self, folder: Path) -> "Project":
+        """The same with all its results, in a folder that does not exist yet."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        other = copy.copy(self)
+        other.folder = folder
+        return other
+
     def with_variables(self, variables: Mapping[str, str]) -> "Project":
         """The same, with further variables in its environment."""
         other = copy.copy(self)
         other.environment = {**self.environment, **variables}
         return other
+
+    def with_own_library(self) -> "Project":
+        """The same, which sees edits of its library."""
+        return self.with_variables({"PYTHONPATH": str(self.folder / "src")})
 
     def command(
         self, *options: str, targets: Sequence[str] = (), scale: str = "smoke", config: Sequence[str] = ()

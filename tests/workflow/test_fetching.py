@@ -56,8 +56,8 @@ def data_file(scale: str = "smoke") -> str:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Digits:
-    project = Digits.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
+def project(compiled, tmp_path_factory) -> Digits:
+    project = Digits.copy(tmp_path_factory.mktemp("project"), compiled).with_own_library()
     assert project.to_do(data_file()) == {"fetch_source": 1, "prepare_data": 1}
     made = project.make()
     assert made.returncode == 0, made.stderr

@@ -128,9 +128,9 @@ def inputs(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def start(inputs, pytestconfig):
+def start(inputs, compiled):
     """Function that starts the job in a process of its own."""
-    environment = os.environ | {"ENTROSCAPE_CACHE_DIR": str(pytestconfig.cache.mkdir("compiled"))}
+    environment = os.environ | {"ENTROSCAPE_CACHE_DIR": str(compiled)}
     started: list[subprocess.Popen] = []
 
     def run(which: dict, output: Path, checkpoint: Path) -> subprocess.Popen:

@@ -24,13 +24,13 @@ NETWORK = {
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Project:
+def project(compiled, tmp_path_factory) -> Project:
     """A copy of the project after a whole run at smoke scale."""
-    project = Project.copy(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
+    project = Project.copy(tmp_path_factory.mktemp("project"), compiled)
     with preloaded() as variables:
         run = project.with_variables(variables).snakemake()
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    return project
+    return project.with_own_library()
 
 
 def test_every_figure_comes_out(project):
