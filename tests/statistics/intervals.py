@@ -132,11 +132,11 @@ def _in_box(**changes) -> Problem:
     return Problem(_dynamics(uneven, **usual | changes), lambda: surface_entropy(2**22), values, values > 0)
 
 
-def _on_sphere(**changes) -> Problem:
+def _on_sphere(times: int = 1, **changes) -> Problem:
     """Blocks of a vector on a sphere."""
     usual = dict(windows=[(SPHERE_AXIS.min, SPHERE_AXIS.max)], walkers=8, factor=0.02)
     values = SPHERE_GRID.y_values
-    return Problem(_dynamics(sphere, **usual | changes), sphere_entropy, values, values > -1.6, times=2)
+    return Problem(_dynamics(sphere, **usual | changes), sphere_entropy, values, values > -1.6, times)
 
 
 RING = 16
@@ -153,6 +153,6 @@ PROBLEMS = {
     "dynamics (first order), box": _in_box(**LANGEVIN, integrator="first_order", time_step=fixed(0.03)),
     "Hamiltonian Monte Carlo, box": _in_box(**METROPOLIS, **trajectories(4, 0.2)),
     "Hamiltonian Monte Carlo, box, fresh velocities": _in_box(**METROPOLIS, **trajectories(4, 0.2), friction=None),
-    "dynamics (BAOAB), sphere": _on_sphere(**LANGEVIN, time_step=fixed(0.06)),
+    "dynamics (BAOAB), sphere": _on_sphere(times=2, **LANGEVIN, time_step=fixed(0.06)),
     "Hamiltonian Monte Carlo, sphere": _on_sphere(**METROPOLIS, **trajectories(4, 0.15)),
 }

@@ -290,6 +290,23 @@ def test_maps_of_any_metric_have_their_own_bins_and_labels(task):
         assert ticks["0.5"] == pytest.approx(0.0) and {"0.1", "0.9"} <= ticks.keys()
 
 
+@pytest.mark.parametrize("shift", [-40.0, 0.0, 40.0])
+def test_the_map_has_room_for_all_trained_networks_of_its_losses(task, shift):
+    curves, figure = task.curves.copy(), style.new_figure(80, 60)
+    axes = figure.subplots()
+    landscape.draw_map(axes, task.landscape)
+    low, high = axes.get_ylim()
+    trained = (curves["quantity"] == "trained") & (curves["metric"] == Metric.of(task.landscape).name)
+    curves.loc[trained, "value"] += shift
+    here = curves["value"][trained & curves["ln_train_loss"].between(*axes.get_xlim())]
+    assert len(here)
+    axes.clear()
+    overview.draw_absolute(figure, axes, task.landscape, curves)
+    shown = axes.get_ylim()
+    assert shown[0] < here.min() and here.max() < shown[1]
+    assert (shown == (low, high)) == (low < here.min() and here.max() < high)
+
+
 def test_curves_beside_the_map_are_those_of_the_judged_metric(task):
     metric = Metric.of(task.landscape)
     data = inputs.regression_data(["a", "b", "Area", "d", "e"])

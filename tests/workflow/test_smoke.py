@@ -30,7 +30,7 @@ def project(compiled, tmp_path_factory) -> Project:
     with preloaded() as variables:
         run = project.with_variables(variables).snakemake()
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    return project.with_own_library()
+    return project
 
 
 def test_every_figure_comes_out(project):
@@ -90,7 +90,7 @@ def test_second_run_does_nothing(project):
 )
 def test_a_change_of_code_redoes_what_uses_it(project, path, redone, samplings):
     with project.edited(path):
-        planned = project.to_do()
+        planned = project.with_own_library().to_do()
     assert set(planned) == redone
     assert planned.get("sample_landscape", 0) == samplings
 

@@ -15,7 +15,7 @@ rule analyse_landscape:
     conda:
         ENVIRONMENT
     params:
-        settings=settings_of("analyse"),
+        settings=seen_by("analyse"),
         code=code_of("verbs.analyse"),
         scale=RUN.scale,
     shell:

@@ -20,8 +20,8 @@ from entroscape.config.load import (
 from entroscape.config.schema import COST, figure_rule
 from entroscape.config.settings import (
     claims_settings,
-    settings_for,
     settings_json,
+    settings_of,
     stand_in,
     trained_variants,
     variants,
@@ -75,17 +75,16 @@ wildcard_constraints:
 # the first two as the params `settings` and `code`, and Snakemake compares params, inputs and the rules themselves.
 
 
-@cache
-def settings(verb, experiment, variant=None):
-    """Everything a verb sees of the configuration, as canonical JSON."""
-    return settings_json(checked(settings_for, verb, experiment, variant, RUN.scale))
+def seen_by(verb):
+    """Param function: everything a verb sees of the configuration, as canonical JSON, for the job's wildcards."""
 
+    @cache
+    def seen(experiment, variant):
+        return settings_json(
+            checked(settings_of, verb, EXPERIMENTS[experiment], experiment, variant)
+        )
 
-def settings_of(verb):
-    """Param function: the settings of a verb for the job's wildcards."""
-    return lambda wildcards: settings(
-        verb, wildcards.experiment, wildcards.get("variant")
-    )
+    return lambda wildcards: seen(wildcards.experiment, wildcards.get("variant"))
 
 
 code_digest = cache(code_digest)  # many jobs share their modules

@@ -13,7 +13,7 @@ rule measure_speed:
     resources:
         gpu=gpus,
     params:
-        settings=settings_of("sample"),
+        settings=seen_by("sample"),
         code=sampler_code("speed"),
         scale=RUN.scale,
         device=RUN.device,

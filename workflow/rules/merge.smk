@@ -20,7 +20,7 @@ rule merge_landscapes:
     conda:
         ENVIRONMENT
     params:
-        settings=settings_of("merge"),
+        settings=seen_by("merge"),
         code=code_of("verbs.merge"),
         scale=RUN.scale,
         files=lambda w, input: " ".join(

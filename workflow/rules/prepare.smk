@@ -40,7 +40,7 @@ rule prepare_data:
     conda:
         ENVIRONMENT
     params:
-        settings=settings_of("prepare"),
+        settings=seen_by("prepare"),
         code=code_by_kind("prepare", data_module),
         scale=RUN.scale,
         sources=SOURCES,

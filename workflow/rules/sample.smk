@@ -19,7 +19,7 @@ rule sample_landscape:
         gpu=own_gpus,
         gres=gpu_share,
     params:
-        settings=settings_of("sample"),
+        settings=seen_by("sample"),
         code=sampler_code("sample"),
         scale=RUN.scale,
         device=RUN.device,

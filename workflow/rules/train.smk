@@ -17,7 +17,7 @@ rule search_training:
     resources:
         runtime=training_minutes,
     params:
-        settings=settings_of("search"),
+        settings=seen_by("search"),
         code=code_by_kind("search", model_module),
         scale=RUN.scale,
     shell:
@@ -43,7 +43,7 @@ rule train_baselines:
     resources:
         runtime=training_minutes,
     params:
-        settings=settings_of("train"),
+        settings=seen_by("train"),
         code=code_by_kind("train", model_module),
         scale=RUN.scale,
     shell:

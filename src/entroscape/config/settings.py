@@ -222,11 +222,15 @@ def fetch_settings(text: str) -> FetchSettings:
 
 
 def settings_for(verb: str, experiment: str, variant: str | None, scale: str, config_dir: Path = CONFIG_DIR) -> Any:
-    """The settings of one verb, such as TrainSettings, for one variant (None for prepare).
+    """`settings_of` an experiment as a scale has it; raises ConfigError."""
+    return settings_of(verb, load_experiment(experiment, scale, config_dir), experiment, variant)
+
+
+def settings_of(verb: str, description: Experiment, experiment: str, variant: str | None) -> Any:
+    """The settings of one verb, such as TrainSettings, for one variant (None for prepare) of an experiment.
 
     Raises ConfigError for a name that is unknown.
     """
-    description = load_experiment(experiment, scale, config_dir)
     _check_known("verb", verb, ["prepare", *_MAKERS])
     if verb == "prepare":
         if variant is not None:

@@ -111,10 +111,21 @@ def draw_absolute(figure: Figure, axes: Axes, landscape: xr.Dataset, curves: pd.
     levels = np.arange(0.0, mesh.get_clim()[0] or 0.0, -CONTOURS)
     bar.ax.hlines(levels, *bar.ax.get_xlim(), colors="white", linewidths=0.3, alpha=0.7)
     draw_curves(axes, curves, ALL, metric.name, halo=True)
+    _reach_trained(axes, curves, metric)
     mark_end(axes, landscape)
     if unknown(landscape).any():
         frame = dict(frameon=True, framealpha=0.85, edgecolor="none", fancybox=False)
         axes.legend(handles=[unknown_handle()], loc="lower left", handleheight=1.2, **frame)
+
+
+def _reach_trained(axes: Axes, curves: pd.DataFrame, metric: Metric) -> None:
+    """Lengthen the y axis of a map to trained networks of its losses that lie above or below all of it."""
+    trained = curves[(curves["quantity"] == "trained") & (curves["metric"] == metric.name)]
+    values = trained["value"][trained["ln_train_loss"].between(*axes.get_xlim())]
+    low, high = axes.get_ylim()
+    room = 0.04 * (high - low)
+    lowest = values.min() - room if values.min() < low else low  # without any the comparison is false
+    axes.set_ylim(lowest, values.max() + room if values.max() > high else high)
 
 
 def _conditional(figure: Figure, axes: Axes, landscape: xr.Dataset, curves: pd.DataFrame) -> None:
