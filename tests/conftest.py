@@ -16,8 +16,8 @@ if "ENTROSCAPE_CACHE_DIR" not in os.environ:
     _compiled_here = tempfile.TemporaryDirectory(prefix="entroscape-tests-")
     os.environ["ENTROSCAPE_CACHE_DIR"] = _compiled_here.name
 
-# Several processes take files in this order, then as in pyproject.toml. The cluster mostly waits; the workflow beside it
-# takes two cores by itself.
+# Several processes take these files first, then as in pyproject.toml: the cluster mostly waits, and the workflow, which
+# takes two cores by itself, runs beside it.
 FIRST = ("test_slurm.py", "test_smoke.py")
 TIERS = {"unit", "exact", "statistics", "mutation", "workflow", "cluster", "gpu"}
 
