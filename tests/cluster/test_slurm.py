@@ -197,8 +197,9 @@ def second_snakemake(case: Case) -> bytes:
     running = case.start()
     job = running.sampling()
     assert "locked" in case.again()
-    assert job in case.node.jobs()
-    return running.finish()
+    replica = running.finish()
+    assert f"Slurm job {job} on " in (case.project.folder / LOG).read_text(), "the job has been left alone"
+    return replica
 
 
 def daemon_restarted(case: Case) -> bytes:

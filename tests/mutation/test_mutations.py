@@ -129,7 +129,7 @@ def test_a_broken_sampler_is_caught(name, library, environment):
     mutation = MUTATIONS[name]
     module = library / "entroscape" / mutation.module
     assert module.read_text().count(mutation.line) == 1, f"{mutation.module} has changed: say here what to break now"
-    command = ["bash", "-c", f"pytest -x -q -p no:cacheprovider tests/{mutation.test}"]
+    command = ["bash", "-c", f"pytest -x -q -p no:cacheprovider -p no:hypothesispytest tests/{mutation.test}"]
     with Edited(module, mutation.line, mutation.broken):
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     print(done.stdout)

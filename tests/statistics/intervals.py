@@ -34,14 +34,12 @@ class Problem(NamedTuple):
     """landscapes: (number of runs, seed) -> so many landscapes. exact: S of each bin up to a constant, [columns, rows].
 
     values: of the test metric in the rows; generalising: the rows that count as such, for the ratio of volumes.
-    times: as many runs as are asked for, where coverage varies more between runs than it does elsewhere.
     """
 
     landscapes: Callable[[int, int], Iterator[xr.Dataset]]
     exact: Callable[[], np.ndarray]
     values: np.ndarray
     generalising: np.ndarray
-    times: int = 1
 
 
 def covered(landscape: xr.Dataset, exact: np.ndarray, problem: Problem) -> dict[str, np.ndarray]:
@@ -69,7 +67,6 @@ def covered(landscape: xr.Dataset, exact: np.ndarray, problem: Problem) -> dict[
 def table(name: str, runs: int, seed: int) -> pd.DataFrame:
     """A row per quantity: problem, quantity, runs, intervals, coverage, its standard error over runs."""
     problem = PROBLEMS[name]
-    runs *= problem.times
     exact = problem.exact()
     hits = [covered(landscape, exact, problem) for landscape in problem.landscapes(runs, seed)]
     assert len(hits) == runs
@@ -132,11 +129,11 @@ def _in_box(**changes) -> Problem:
     return Problem(_dynamics(uneven, **usual | changes), lambda: surface_entropy(2**22), values, values > 0)
 
 
-def _on_sphere(times: int = 1, **changes) -> Problem:
+def _on_sphere(**changes) -> Problem:
     """Blocks of a vector on a sphere."""
     usual = dict(windows=[(SPHERE_AXIS.min, SPHERE_AXIS.max)], walkers=8, factor=0.02)
     values = SPHERE_GRID.y_values
-    return Problem(_dynamics(sphere, **usual | changes), sphere_entropy, values, values > -1.6, times)
+    return Problem(_dynamics(sphere, **usual | changes), sphere_entropy, values, values > -1.6)
 
 
 RING = 16
@@ -153,6 +150,6 @@ PROBLEMS = {
     "dynamics (first order), box": _in_box(**LANGEVIN, integrator="first_order", time_step=fixed(0.03)),
     "Hamiltonian Monte Carlo, box": _in_box(**METROPOLIS, **trajectories(4, 0.2)),
     "Hamiltonian Monte Carlo, box, fresh velocities": _in_box(**METROPOLIS, **trajectories(4, 0.2), friction=None),
-    "dynamics (BAOAB), sphere": _on_sphere(times=2, **LANGEVIN, time_step=fixed(0.06)),
+    "dynamics (BAOAB), sphere": _on_sphere(**LANGEVIN, time_step=fixed(0.06)),
     "Hamiltonian Monte Carlo, sphere": _on_sphere(**METROPOLIS, **trajectories(4, 0.15)),
 }

@@ -10,12 +10,17 @@ LOWEST, HIGHEST = 0.85, 0.95
 FEWEST_AGREE = 0.91  # of 100 runs 3 should not, and more than 8 once in 300
 
 
-@pytest.mark.parametrize("name", intervals.PROBLEMS)
-def test_intervals_hold_the_truth_as_often_as_they_claim(name, runs, seed, found_coverage):
-    table = intervals.table(name, runs, seed)
-    found_coverage.append(table)
-    with pd.option_context("display.width", 120):
-        print(table.to_string(index=False))
+def honest(table: pd.DataFrame) -> bool:
+    """Whether every coverage lies within its bounds."""
     agreement = table["quantity"] == intervals.AGREEMENT
-    assert table["coverage"][~agreement].between(LOWEST, HIGHEST).all()
-    assert (table["coverage"][agreement] > FEWEST_AGREE).all()
+    intervals_hold = table["coverage"][~agreement].between(LOWEST, HIGHEST)
+    return bool(intervals_hold.all() and (table["coverage"][agreement] > FEWEST_AGREE).all())
+
+
+@pytest.mark.parametrize("name", intervals.PROBLEMS)
+def test_intervals_hold_the_truth_as_often_as_they_claim(name, runs, seed, show):
+    table = intervals.table(name, runs, seed)
+    if not honest(table):  # among thirty coverages of 100 runs one misses a bound by chance at times
+        table = intervals.table(name, 4 * runs, seed)
+    show(table)
+    assert honest(table)
