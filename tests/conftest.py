@@ -16,9 +16,6 @@ if "ENTROSCAPE_CACHE_DIR" not in os.environ:
     _compiled_here = tempfile.TemporaryDirectory(prefix="entroscape-tests-")
     os.environ["ENTROSCAPE_CACHE_DIR"] = _compiled_here.name
 
-# Several processes take these files first, then as in pyproject.toml: the cluster mostly waits, and the workflow, which
-# takes two cores by itself, runs beside it.
-FIRST = ("test_slurm.py", "test_smoke.py")
 TIERS = {"unit", "exact", "statistics", "mutation", "workflow", "cluster", "gpu"}
 
 
@@ -26,7 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for tier in TIERS.intersection(Path(item.path).relative_to(Path(__file__).parent).parts):
             item.add_marker(tier)
-    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session")

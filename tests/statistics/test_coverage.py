@@ -20,7 +20,8 @@ def honest(table: pd.DataFrame) -> bool:
 @pytest.mark.parametrize("name", intervals.PROBLEMS)
 def test_intervals_hold_the_truth_as_often_as_they_claim(name, runs, seed, show):
     table = intervals.table(name, runs, seed)
+    show(table)
     if not honest(table):  # among thirty coverages of 100 runs one misses a bound by chance at times
         table = intervals.table(name, 4 * runs, seed)
-    show(table)
+        show(table)
     assert honest(table)
