@@ -1,10 +1,12 @@
 """All descriptions of the environment say the same."""
 
 import re
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[2]
 ENVS = ROOT / "envs"
@@ -33,3 +35,14 @@ def test_containers_install_the_lock_on_the_python_of_conda(recipe, copied):
     files = {name for line in re.findall(copied, text) for name in line.split()}
     assert files == {"envs/requirements.lock", "pyproject.toml", "README.md", "src"}
     assert all((ROOT / name).exists() for name in files)
+
+
+def test_pins_hold_for_every_python_that_is_allowed():
+    """Debian 12 has Python 3.11.2, for which some packages have no release any more."""
+    lock = (ENVS / "requirements.lock").read_text()
+    wanted = {name: metadata(name)["Requires-Python"] for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    pythons = ["3.11.0", "3.13.0"]
+    refused = {
+        name: says for name, says in wanted.items() if says and not all(map(SpecifierSet(says).contains, pythons))
+    }
+    assert refused == {} and len(wanted) > 100
