@@ -324,6 +324,18 @@ def notebook(
 
 
 @app.command()
+def check(
+    scale: Scale,
+    results: Annotated[Path, typer.Option(file_okay=False, help="folder of the results of this scale")],
+    config_dir: ConfigDir = CONFIG,
+) -> None:
+    """Look whether all results are whole, and made as they would be now; set aside what is not."""
+    from entroscape.verbs import check as verb
+
+    verb.run(scale, results=results, config_dir=config_dir)
+
+
+@app.command()
 def index(
     scale: Scale,
     figures: Annotated[str, typer.Option(help="the figures (entroscape.verbs.index.Figure), as a JSON list")],

@@ -28,7 +28,7 @@ from entroscape.config.settings import (
 )
 from entroscape.digest import code_digest
 from entroscape.errors import ConfigError
-from entroscape.sampling.modules import sampler_modules
+from entroscape.verbs.code import modules_by_kind
 from entroscape.verbs.notebook import imported_modules
 
 # Jobs find `entroscape` beside the Python that runs Snakemake, whether or not its environment is active.
@@ -75,16 +75,19 @@ wildcard_constraints:
 # the first two as the params `settings` and `code`, and Snakemake compares params, inputs and the rules themselves.
 
 
+@cache
+def settings_seen(verb, experiment, variant):
+    """Everything a verb sees of the configuration."""
+    return checked(settings_of, verb, EXPERIMENTS[experiment], experiment, variant)
+
+
+def job_settings(verb, wildcards):
+    return settings_seen(verb, wildcards.experiment, wildcards.get("variant"))
+
+
 def seen_by(verb):
     """Param function: everything a verb sees of the configuration, as canonical JSON, for the job's wildcards."""
-
-    @cache
-    def seen(experiment, variant):
-        return settings_json(
-            checked(settings_of, verb, EXPERIMENTS[experiment], experiment, variant)
-        )
-
-    return lambda wildcards: seen(wildcards.experiment, wildcards.get("variant"))
+    return lambda wildcards: settings_json(job_settings(verb, wildcards))
 
 
 code_digest = cache(code_digest)  # many jobs share their modules
@@ -95,33 +98,12 @@ def code_of(*modules):
     return code_digest(*(f"entroscape.{module}" for module in modules))
 
 
-def data_module(wildcards):
-    """Module that makes the experiment's data: these modules have the names of their kinds."""
-    return f"data.{EXPERIMENTS[wildcards.experiment].data.kind}"
-
-
-def model_module(wildcards):
-    """Module of the experiment's network."""
-    return f"models.{EXPERIMENTS[wildcards.experiment].model.kind}"
-
-
-def code_by_kind(verb, *modules):
-    """Param function: digest of a verb and of the modules it imports by kind, as `data_module` and others name them."""
-    return lambda wildcards: code_of(
-        f"verbs.{verb}", *(module(wildcards) for module in modules)
+def code_by_kind(verb, of=None):
+    """Param function: digest of a verb and of what it imports by kind, as its settings (or those `of` another) say."""
+    return lambda wildcards: code_digest(
+        f"entroscape.verbs.{verb}",
+        *modules_by_kind(job_settings(of or verb, wildcards)),
     )
-
-
-def sampler_code(verb):
-    """Param function: digest of a verb that samples and of what the procedure is made of."""
-
-    def digest(wildcards):
-        procedure = variant_of(wildcards).procedure.procedure
-        network = EXPERIMENTS[wildcards.experiment].model.kind
-        modules = sampler_modules(procedure, network)
-        return code_digest(f"entroscape.verbs.{verb}", *modules)
-
-    return digest
 
 
 def variant_of(wildcards):

@@ -14,7 +14,7 @@ rule measure_speed:
         gpu=gpus,
     params:
         settings=seen_by("sample"),
-        code=sampler_code("speed"),
+        code=code_by_kind("speed", of="sample"),
         scale=RUN.scale,
         device=RUN.device,
     shell:

@@ -41,7 +41,7 @@ rule prepare_data:
         ENVIRONMENT
     params:
         settings=seen_by("prepare"),
-        code=code_by_kind("prepare", data_module),
+        code=code_by_kind("prepare"),
         scale=RUN.scale,
         sources=SOURCES,
     shell:

@@ -30,6 +30,20 @@ for figure in FIGURES:
             EXECUTE
 
 
+# Are all files whole, and made as they would be now? What is not is set aside, so that the next run makes it again.
+rule check:
+    log:
+        f"{RESULTS}/logs/check.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        scale=RUN.scale,
+        results=RESULTS,
+    shell:
+        "entroscape check --scale {params.scale} --results {params.results} 2>&1 | tee {log}"
+
+
 rule write_index:
     input:
         figures=[str(path) for name in FIGURES for path in outputs_of(name).values()],

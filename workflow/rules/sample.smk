@@ -20,7 +20,7 @@ rule sample_landscape:
         gres=gpu_share,
     params:
         settings=seen_by("sample"),
-        code=sampler_code("sample"),
+        code=code_by_kind("sample"),
         scale=RUN.scale,
         device=RUN.device,
         checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/{{variant}}/{{replica}}.npz",

@@ -18,7 +18,7 @@ rule search_training:
         runtime=training_minutes,
     params:
         settings=seen_by("search"),
-        code=code_by_kind("search", model_module),
+        code=code_by_kind("search"),
         scale=RUN.scale,
     shell:
         "entroscape search {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
@@ -44,7 +44,7 @@ rule train_baselines:
         runtime=training_minutes,
     params:
         settings=seen_by("train"),
-        code=code_by_kind("train", model_module),
+        code=code_by_kind("train"),
         scale=RUN.scale,
     shell:
         "entroscape train {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"

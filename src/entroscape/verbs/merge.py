@@ -42,7 +42,7 @@ def run(settings: MergeSettings, *, replicas: list[Path], timings: list[Path], o
         updates=sum(int(run.attrs["moves"]) * _walkers(run) for run in runs),
         seconds=float(spent["s"].sum()),
         **({"peak_memory_mb": float(memory)} if np.isfinite(memory) else {}),
-        sampler_code_digest=runs[0].attrs["code_digest"],
+        sampler_code_digest=", ".join(sorted({run.attrs["code_digest"] for run in runs})),
     )
     landscape = landscape.assign_attrs(attributes | convergence.attributes(landscape))
     write_dataset(landscape, output)

@@ -6,7 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from entroscape.analysis.courses import Course, cost_ratios, milestones
+from entroscape.digest import code_digest
 from entroscape.files import read_table, write_table
+from entroscape.provenance import stamp
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +18,7 @@ def run(*, courses: list[Path], step_cost: list[Path], output: Path) -> None:
     tables = [milestones(Course.of(read_table(path))) for path in courses]
     tables += [cost_ratios(read_table(path)) for path in step_cost]
     found = pd.concat(tables, ignore_index=True)
+    found.attrs.update(stamp({}, code_digest(__name__), [], "cpu"))
     write_table(found, output)
     for (course, quantity), rows in found.groupby(["course", "quantity"], sort=False):
         known = int((rows["low"] == rows["high"]).sum())

@@ -13,7 +13,6 @@ from entroscape import devices
 from entroscape.config.settings import SampleSettings
 from entroscape.data.dataset import TaskData
 from entroscape.deadline import job_deadline
-from entroscape.digest import code_digest
 from entroscape.errors import FileError, UnusableFile
 from entroscape.files import read_bytes, read_dataset, set_aside, write_dataset
 from entroscape.memory import keep_freed
@@ -23,6 +22,7 @@ from entroscape.random import generator
 from entroscape.sampling import checkpoint
 from entroscape.sampling.modules import sampler_modules
 from entroscape.sampling.run import drive
+from entroscape.verbs.code import code_of
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def run(
     device = chosen_device(device, settings)
     modules = sampler_modules(settings.procedure.procedure, settings.network.kind)
     procedure, task_module = (importlib.import_module(module) for module in modules[:2])
-    code = code_digest(__name__, *modules)
+    code = code_of("sample", settings)
     identity = {
         "settings": settings.model_dump(mode="json"),
         "replica": replica,

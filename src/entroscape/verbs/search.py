@@ -9,16 +9,15 @@ import pandas as pd
 import torch
 
 from entroscape.config.settings import SearchSettings
-from entroscape.digest import code_digest
 from entroscape.errors import ConfigError
 from entroscape.files import write_table
-from entroscape.models import network_module
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import torch_generator
 from entroscape.training.baselines import Runs, train
 from entroscape.training.problem import Problem, read_problem
 from entroscape.training.search import COLUMNS, choose, grid_runs, untrained
+from entroscape.verbs.code import code_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +34,8 @@ def run(settings: SearchSettings, *, data: Path, output: Path, threads: int) -> 
     table = pd.concat(parts, ignore_index=True)
     for (optimizer, protocol), (learning_rate, batch_size) in choose(table).items():
         logger.info("%s, %s: learning rate %g, batch size %d", optimizer, protocol, learning_rate, batch_size)
-    code = code_digest(__name__, network_module(settings.network.kind))
-    table.attrs.update(stamp(settings, code, [settings.experiment, settings.variant, "search"], "cpu"))
+    seeds = [settings.experiment, settings.variant, "search"]
+    table.attrs.update(stamp(settings, code_of("search", settings), seeds, "cpu"))
     write_table(table, output)
 
 

@@ -7,8 +7,10 @@ import pandas as pd
 import torch
 
 from entroscape.config.courses import CostSettings
+from entroscape.digest import code_digest
 from entroscape.files import write_table
 from entroscape.memory import keep_freed
+from entroscape.provenance import stamp
 from entroscape.training.step_cost import measure
 
 logger = logging.getLogger(__name__)
@@ -21,6 +23,7 @@ def run(settings: CostSettings, *, output: Path) -> None:
     courses = {"adamw": settings.adamw, "wand": settings.wand}
     costs = measure(courses, steps=settings.steps, rounds=settings.rounds)
     table = pd.DataFrame(costs)
+    table.attrs.update(stamp(settings, code_digest(__name__), [], "cpu"))
     write_table(table, output)
     for name, seconds in table.groupby("optimizer")["seconds_per_step"].median().items():
         logger.info("%s: %.1f ms per step", name, 1000 * seconds)

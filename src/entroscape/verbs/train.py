@@ -10,9 +10,7 @@ import pandas as pd
 import torch
 
 from entroscape.config.settings import TrainSettings
-from entroscape.digest import code_digest
 from entroscape.files import read_table, write_dataset, write_table
-from entroscape.models import network_module
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import torch_generator
@@ -20,6 +18,7 @@ from entroscape.training.baselines import Record, Runs, train
 from entroscape.training.problem import Problem, read_problem
 from entroscape.training.search import choose
 from entroscape.training.seeds import Seeds, Wanted, continued_runs, course, hop, lowest
+from entroscape.verbs.code import code_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +40,8 @@ def run(settings: TrainSettings, *, data: Path, search: Path, output: Path, seed
                 logger.info("%d of %d runs diverged", (~np.isfinite(record.ln_train_loss)).sum(), len(part))
     points = settings.steps * sum(len(runs) * runs.batch_size for runs in batches)
     pool = _descend(settings, problem, wanted, ends, pool, points)
-    code = code_digest(__name__, network_module(settings.network.kind))
-    attributes = stamp(settings, code, [settings.experiment, settings.variant, "train"], "cpu")
+    names = [settings.experiment, settings.variant, "train"]
+    attributes = stamp(settings, code_of("train", settings), names, "cpu")
     table = pd.concat(tables, ignore_index=True)
     table.attrs.update(attributes)
     write_table(table, output)
