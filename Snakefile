@@ -38,6 +38,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/index.html",
+        not_made_again,
 
 
 rule entropy_advantage:

@@ -30,6 +30,7 @@ _WRITE_ADVICE = {
     errno.EPERM: "make the folder writable",
     errno.EROFS: "choose a folder that is writable",
 }
+_UNUSED = ".unused"  # before the suffix of a file that was set aside
 _CHECKED = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
 
 
@@ -139,9 +140,22 @@ def read_bytes(path: Path | str) -> bytes:
 
 def set_aside(path: Path) -> Path:
     """Rename a file that cannot be used, so that a new one can be made and nothing is lost; where it is now."""
-    aside = path.with_name(f"{path.stem}.unused{path.suffix}")
+    aside = path.with_name(f"{path.stem}{_UNUSED}{path.suffix}")
     path.replace(aside)
     return aside
+
+
+def not_made_again(folder: Path) -> Iterator[Path]:
+    """Files below a folder that were set aside and have not been made again since."""
+    for aside in sorted(folder.rglob(f"*{_UNUSED}.*")):
+        path = aside.with_name(aside.name.replace(_UNUSED, ""))
+        if not path.exists():
+            yield path
+
+
+def is_set_aside(path: Path) -> bool:
+    """Whether a file was set aside."""
+    return _UNUSED in path.suffixes
 
 
 def _flush(path: Path) -> None:

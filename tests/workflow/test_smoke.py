@@ -1,13 +1,17 @@
 """The whole workflow at smoke scale, in a copy of the project: what it makes, and what a change makes it redo."""
 
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
+import xarray as xr
 from preloaded import preloaded
 from project import Project
+
+from entroscape.verbs import check
 
 SMOKE = Path("results/smoke")
 FIGURES = [*(f"EA-{number}" for number in range(1, 9)), *(f"GR-{number}" for number in range(1, 11)), "GR-T1"]
@@ -142,6 +146,71 @@ def test_a_replica_that_cannot_be_merged_is_named_kept_and_made_again(project, w
     assert project.to_do()["sample_landscape"] == 1
     aside.unlink()
     replica.write_bytes(original)
+
+
+def test_results_are_all_as_they_would_be_made_now(project):
+    assert check.run("smoke", results=project.folder / SMOKE, config_dir=project.folder / "config") == []
+
+
+def stamped(content: bytes, **changes: str) -> bytes:
+    """The same table or landscape with other attributes."""
+    landscape = content[1:4] == b"HDF"
+    found = xr.load_dataset(BytesIO(content), engine="h5netcdf") if landscape else pd.read_parquet(BytesIO(content))
+    found.attrs.update(changes)
+    buffer = BytesIO()
+    if landscape:
+        found.to_netcdf(buffer, engine="h5netcdf")
+    else:
+        found.to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def test_results_from_elsewhere_that_cannot_be_used_are_named_kept_and_made_again(project, caplog):
+    folder = project.folder / SMOKE
+    was = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    wrong = {
+        "data/mnist.nc": ("is not a whole netCDF", lambda content: content[:-100]),
+        "training/spiral/width-4.parquet": (
+            "was made with other settings (network.width: 6 there, 4 here",
+            lambda content: was[folder / "training/spiral/width-6.parquet"],
+        ),
+        "landscapes/modular_add/width-8.nc": (
+            "was made by another version of the code (sampler_code_digest: 0 there",
+            lambda content: stamped(content, sampler_code_digest="0"),
+        ),
+        "courses/add.parquet": (
+            "was made by another version of the code (code_digest: 0 there",
+            lambda content: stamped(content, code_digest="0"),
+        ),
+        "curves/spiral/width-6.low_loss.parquet": ("is not a whole parquet", lambda content: content[:100]),
+        "figures/EA-2.png": ("is not whole", lambda content: content[:-1]),
+        "notebooks/GR-4.html": ("is not whole", lambda content: content[: len(content) // 2]),
+        "claims.csv": ("is not whole", lambda content: content[:-1]),
+    }
+    for name, (_, spoilt) in wrong.items():
+        (folder / name).write_bytes(spoilt(was[folder / name]))
+    with caplog.at_level("INFO"):
+        found = check.run("smoke", results=folder, config_dir=project.folder / "config")
+    assert {path.relative_to(folder).as_posix() for path in found} == set(wrong)
+    for name, (sentence, _) in wrong.items():
+        assert f"{folder / name} {sentence}" in caplog.text
+        aside = folder / Path(name).parent / f"{Path(name).stem}.unused{Path(name).suffix}"
+        assert aside.exists() and not (folder / name).exists()
+        aside.unlink()
+    assert f"{len(wrong)} set aside; run again" in caplog.text
+    made_again = {
+        "prepare_data",
+        "train_baselines",
+        "merge_landscapes",
+        "run_course",
+        "analyse_landscape",
+        "ea2",
+        "gr4",
+    }
+    assert made_again <= set(project.to_do())
+    for path, content in was.items():
+        if path.relative_to(folder).as_posix() in wrong:
+            path.write_bytes(content)
 
 
 @pytest.mark.parametrize(

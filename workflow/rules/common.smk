@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from entroscape import files
 from entroscape.config.courses import CourseSettings
 from entroscape.config.load import (
     load_claims,
@@ -126,6 +127,17 @@ def replicas(pattern):
 def course_settings(wildcards):
     """Settings of the course that the wildcard names."""
     return CourseSettings.of(COURSES, wildcards.course)
+
+
+def not_made_again(wildcards):
+    """Input function: results that were set aside, as damaged or of another version. Snakemake would do without a
+    file from which all has been made that is asked for."""
+    found = files.not_made_again(Path(RESULTS))
+    return [
+        str(path)
+        for path in found
+        if any(rule.is_producer(str(path)) for rule in workflow.rules)
+    ]
 
 
 def looked_at(experiments):

@@ -15,7 +15,7 @@ from entroscape.config.courses import CostSettings, CourseSettings, SearchSettin
 from entroscape.config.load import load_courses, load_experiment, load_step_size
 from entroscape.config.settings import settings_of
 from entroscape.errors import ConfigError, UnusableFile
-from entroscape.files import read_bytes, read_dataset, read_table, set_aside
+from entroscape.files import is_set_aside, read_bytes, read_dataset, read_table, set_aside
 from entroscape.provenance import differences
 from entroscape.verbs.code import code_of
 
@@ -103,7 +103,7 @@ def _files(results: Path) -> Iterator[Path]:
     """Files that are results: neither hidden nor set aside."""
     for path in sorted(results.rglob("*")):
         parts = path.relative_to(results).parts
-        if path.is_file() and parts[0] not in FOLDERS and ".unused" not in path.suffixes and path.name[0] != ".":
+        if path.is_file() and parts[0] not in FOLDERS and not is_set_aside(path) and path.name[0] != ".":
             yield path
 
 
