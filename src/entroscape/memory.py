@@ -1,4 +1,4 @@
-"""How the process gives memory back."""
+"""How much memory the process takes, and how it gives it back."""
 
 import ctypes
 import sys
@@ -21,3 +21,11 @@ def keep_freed() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGEST) or mallopt(_MMAP_THRESHOLD, _OLD_LARGEST)
         mallopt(_TRIM_THRESHOLD, _LARGEST)
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held at a time."""
+    import resource  # which Windows lacks
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -28,7 +28,7 @@ from entroscape.config.settings import (
     variants,
 )
 from entroscape.digest import code_digest
-from entroscape.errors import ConfigError
+from entroscape.errors import EntroscapeError
 from entroscape.verbs.code import modules_by_kind
 from entroscape.verbs.notebook import imported_modules
 
@@ -46,7 +46,7 @@ def checked(load, *args, **options):
     """Read some configuration; a mistake in it stops here, before any job, with its one sentence."""
     try:
         return load(*args, **options)
-    except ConfigError as mistake:
+    except EntroscapeError as mistake:
         raise WorkflowError(str(mistake)) from None
 
 

@@ -15,7 +15,8 @@ rule search_wand:
     conda:
         ENVIRONMENT
     resources:
-        runtime=search_minutes,
+        runtime=minutes("search", search_item),
+        mem_mb=megabytes("search", search_item),
         gpu=COURSE_GPUS,
     params:
         settings=settings_json(SearchSettings.of(COURSES)),
@@ -41,7 +42,8 @@ rule run_course:
     conda:
         ENVIRONMENT
     resources:
-        runtime=course_minutes,
+        runtime=minutes("course", course_item),
+        mem_mb=megabytes("course", course_item),
         gpu=COURSE_GPUS,
     params:
         settings=lambda wildcards: settings_json(course_settings(wildcards)),

@@ -37,43 +37,64 @@ def items_of(figure):
     ]
 
 
-def minutes(job, item, attempt):
-    """Time that a job asks for: twice what it should take, more on each retry, never less than `job_minutes` say."""
-    seconds = ESTIMATED.get((job, item), 0.0)
-    return attempt * max(RUN.job_minutes[0], round(2 * seconds / 60))
+def variant_item(wildcards):
+    return f"{wildcards.experiment}/{wildcards.variant}"
 
 
-def sampling_minutes(wildcards, attempt):
-    """No longer than `job_minutes` say: at the end of its time a job saves its state, and the next attempt goes on."""
-    item = f"{wildcards.experiment}/{wildcards.variant}"
-    return min(RUN.job_minutes[1], minutes("sample", item, attempt))
+def course_item(wildcards):
+    return f"courses/{wildcards.course}"
 
 
-def training_minutes(wildcards, attempt):
-    """Of a search or of baselines, as for both."""
-    return minutes("train", f"{wildcards.experiment}/{wildcards.variant}", attempt)
+def search_item(wildcards):
+    return f"courses/{COURSES.search.course}"
 
 
-def course_minutes(wildcards, attempt):
-    return minutes("course", f"courses/{wildcards.course}", attempt)
+def minutes(job, item):
+    """Resource function: twice the time that a job should take, more on each retry, never less than `job_minutes` say.
+
+    Sampling never asks for more than they say: at the end of its time a job saves its state, and the next attempt
+    goes on.
+    """
+    shortest, longest = RUN.job_minutes
+
+    def asked(wildcards, attempt):
+        seconds = ESTIMATED.get((job, item(wildcards)), {}).get("seconds", 0.0)
+        asks = attempt * max(shortest, round(2 * seconds / 60))
+        return min(asks, longest) if job == "sample" else asks
+
+    return asked
 
 
-def search_minutes(wildcards, attempt):
-    return minutes("search", f"courses/{COURSES.search.course}", attempt)
+def megabytes(job, item):
+    """Resource function: half more than the memory that a job should take, twice and thrice that when it is retried.
+
+    No more than that: an attempt may only go on where the time of the last one was up.
+    """
+
+    def asked(wildcards, attempt):
+        memory = ESTIMATED.get((job, item(wildcards)), {}).get("memory_mb", 0.0)
+        return min(attempt, 3) * max(LEAST_MEMORY, round(1.5 * memory))
+
+    return asked
 
 
+LEAST_MEMORY = 4000  # MB; torch alone takes some 400, with a GPU some 3,000
 COURSE_GPUS = int(RUN.device != "cpu")
 ESTIMATED = {}
+SAMPLING_RETRIES = None  # as many as the profile says
 if Path(COST_TABLE).exists():
     # libraries that other starts of the workflow need not wait for
-    import pandas as pd
+    from entroscape.deadline import SHARE
+    from entroscape.verbs import cost
 
-    from entroscape.verbs.cost import cpu_hours, gpu_hours
-
-    COSTS = pd.read_csv(COST_TABLE)
-    ESTIMATED = COSTS.set_index(["job", "item"])["seconds"].to_dict()
+    COSTS = checked(cost.read, COST_TABLE)
+    ESTIMATED = COSTS.set_index(["job", "item"]).to_dict("index")
+    longest = COSTS.loc[COSTS["job"] == "sample", "seconds"].max()
+    if longest > SHARE * 60 * RUN.job_minutes[1]:
+        # what takes several jobs goes on in retries, beside those that make good for failures
+        SAMPLING_RETRIES = 3 + int(longest / (SHARE * 60 * RUN.job_minutes[1]))
     if workflow.is_main_process:
         logger.info(
-            f"Estimated for all of {RUN.scale}: {gpu_hours(COSTS):,.1f} GPU-hours, {cpu_hours(COSTS):,.1f} CPU-hours"
-            f" ({COST_TABLE})"
+            f"Estimated for all of {RUN.scale}: {cost.gpu_hours(COSTS):,.1f} GPU-hours, {cost.cpu_hours(COSTS):,.1f} CPU-hours,"
+            f" {cost.gigabytes(COSTS):,.1f} GB at most ({COST_TABLE})"
         )

@@ -12,10 +12,12 @@ rule sample_landscape:
         f"{RESULTS}/logs/sample/{{experiment}}/{{variant}}/{{replica}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/sample/{{experiment}}/{{variant}}/{{replica}}.tsv"
+    retries: SAMPLING_RETRIES
     conda:
         ENVIRONMENT
     resources:
-        runtime=sampling_minutes,
+        runtime=minutes("sample", variant_item),
+        mem_mb=megabytes("sample", variant_item),
         gpu=own_gpus,
         gres=gpu_share,
     params:

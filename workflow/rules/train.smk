@@ -15,7 +15,8 @@ rule search_training:
     conda:
         ENVIRONMENT
     resources:
-        runtime=training_minutes,
+        runtime=minutes("train", variant_item),
+        mem_mb=megabytes("train", variant_item),
     params:
         settings=seen_by("search"),
         code=code_by_kind("search"),
@@ -41,7 +42,8 @@ rule train_baselines:
     conda:
         ENVIRONMENT
     resources:
-        runtime=training_minutes,
+        runtime=minutes("train", variant_item),
+        mem_mb=megabytes("train", variant_item),
     params:
         settings=seen_by("train"),
         code=code_by_kind("train"),

@@ -53,6 +53,11 @@ class Problem:
         return self.domain.dtype
 
     @property
+    def state_bytes(self) -> int:
+        """Bytes of the parameters of one network."""
+        return self.network.layout.size * self.dtype.itemsize
+
+    @property
     def protocols(self) -> tuple[str, str]:
         """How runs are trained: free, as the plain optimizer does, and kept in the domain, by whose name."""
         return "free", self.domain.name
@@ -88,7 +93,7 @@ class Problem:
 
     def runs_at_once(self, batch_size: int) -> int:
         """Number of runs whose training on minibatches of this size takes about `MEMORY` bytes; at least one."""
-        parameters = TENSORS_PER_RUN * self.network.layout.size * self.dtype.itemsize
+        parameters = TENSORS_PER_RUN * self.state_bytes
         return max(1, MEMORY // (parameters + batch_size * self._bytes_per_point))
 
     @torch.no_grad()

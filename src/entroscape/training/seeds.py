@@ -80,11 +80,15 @@ class Wanted:
     @classmethod
     def of(cls, problem: Problem, observables: Observables) -> "Wanted":
         """Fewer states per bin for large networks, and in the end one in bins wider than those of the landscape."""
-        x, parameters = observables.ln_train_loss, problem.network.layout.size
-        fit = POOL_MEMORY // (parameters * problem.dtype.itemsize)
+        x, fit = observables.ln_train_loss, POOL_MEMORY // problem.state_bytes
         bins = max(1, min(fit, round((x.max - x.min) / x.bin_width)))
         x = x.model_copy(update={"bin_width": (x.max - x.min) / bins})
         return cls(x, observables.y, max(1, min(STATES_PER_BIN, fit // bins)))
+
+    @property
+    def states_at_most(self) -> int:
+        """Of all bins."""
+        return round((self.x.max - self.x.min) / self.x.bin_width) * self.per_bin
 
     def states(self, record: Record, runs: np.ndarray, which: np.ndarray | slice = slice(None)) -> Seeds:
         """The record's states that `which` selects, all by default; runs[R] are the numbers of all its runs."""

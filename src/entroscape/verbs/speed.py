@@ -1,5 +1,9 @@
-"""Measure how fast one variant is sampled and trained here, within seconds; what planned runs take follows."""
+"""Measure how fast one variant is sampled and trained here, and in how much memory, within seconds.
 
+What planned runs take follows.
+"""
+
+import dataclasses
 import importlib
 import itertools
 import time
@@ -8,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -16,13 +21,14 @@ from entroscape.config.sampler import Cycles, MolecularDynamics
 from entroscape.config.settings import SampleSettings, SearchSettings, TrainSettings
 from entroscape.data.dataset import TaskData
 from entroscape.files import write_table
-from entroscape.memory import keep_freed
+from entroscape.memory import keep_freed, peak_megabytes
 from entroscape.models import make_network
 from entroscape.random import generator, torch_generator
 from entroscape.sampling.modules import sampler_modules
 from entroscape.sampling.workers import Workers
 from entroscape.training.baselines import Runs, train
 from entroscape.training.problem import read_problem
+from entroscape.training.seeds import Wanted
 from entroscape.verbs.sample import chosen_device, read_task
 from entroscape.verbs.search import batch_sizes
 
@@ -43,40 +49,48 @@ def run(
     threads: int,
     device: str,
 ) -> None:
-    """Write a row for each kind of job: job, jobs, device, updates (of a job), updates_per_second.
+    """Write a row for each kind of job: job, jobs, device, updates (of a job), updates_per_second, memory_mb, disk_mb.
 
     `training`: settings of the search and of the baselines, of a variant that has its own. A job's seconds are
     updates / updates_per_second; an update is a move of a walker, in molecular dynamics one pass of its network over
-    the data, forward and back, or a step of a run.
+    the data, forward and back, or a step of a run. Memory is that of the machine, not of its GPU; on disk a job takes
+    no more than disk_mb, which what it writes there fills when nothing can be compressed.
     """
     keep_freed()
     torch.set_num_threads(1)
     device = chosen_device(device, sample)
-    planned, speed = _sampling(sample, data, device, threads)
-    rows = [
-        dict(job="sample", jobs=sample.procedure.replicas, device=device, updates=planned, updates_per_second=speed)
-    ]
+    sampled = _sampling(sample, data, device, threads)
+    rows = [dict(job="sample", jobs=sample.procedure.replicas, device=device, **sampled)]
     if training is not None:
-        planned, speed = _training(*training, data)
-        rows.append(dict(job="train", jobs=1, device="cpu", updates=planned, updates_per_second=speed))
+        rows.append(dict(job="train", jobs=1, device="cpu", **_training(*training, data)))
     table = pd.DataFrame(rows).assign(experiment=sample.experiment, variant=sample.variant)
     write_table(table, output)
 
 
-def _sampling(settings: SampleSettings, data: Path, device: str, threads: int) -> tuple[int, float]:
-    """Updates of a replica, and updates per second of its walkers from random states."""
+def _sampling(settings: SampleSettings, data: Path, device: str, threads: int) -> dict[str, float]:
+    """Updates of a replica, and what is known of its walkers from some of them at random states."""
     task, brief = read_task(settings, data), _roomy(settings)
+    walkers, before = _walkers(brief), peak_megabytes()
     with Workers(threads) as workers:
         if device == "cpu" and isinstance(settings.procedure, MolecularDynamics):
-            brief = _briefer(brief, ROUND * _watched(_briefer(brief, 1), task, device, workers, seconds=0.0))
-        speed = _watched(brief, task, device, workers, seconds=SECONDS)
+            speed, _ = _watched(_briefer(brief, 1), task, device, workers, seconds=0.0)
+            brief = _briefer(brief, ROUND * speed)
+        speed, saved = _watched(brief, task, device, workers, seconds=SECONDS)
+    share = walkers / _walkers(brief)
     _, task_module = _modules(settings)
     planned = task_module.make_problem(settings, task, "cpu")
-    return planned.steps * _updates(settings, planned), speed
+    return dict(
+        updates=planned.steps * _updates(settings, planned),
+        updates_per_second=speed,
+        memory_mb=before + share * (peak_megabytes() - before),
+        disk_mb=share * saved,
+    )
 
 
-def _watched(settings: SampleSettings, task: TaskData, device: str, workers: Workers, seconds: float) -> float:
-    """Updates per second, for so many seconds or one round."""
+def _watched(
+    settings: SampleSettings, task: TaskData, device: str, workers: Workers, seconds: float
+) -> tuple[float, float]:
+    """Updates per second, for so many seconds or one round, and megabytes of the state that is saved."""
     procedure, task_module = _modules(settings)
     problem = task_module.make_problem(settings, task, device)
     network = make_network(settings.network, task)
@@ -84,7 +98,18 @@ def _watched(settings: SampleSettings, task: TaskData, device: str, workers: Wor
     starts = task_module.starts(settings, problem, theta, generator("speed", "starts"))
     state = procedure.init(problem, starts, lambda role: generator("speed", role))
     rounds = _rate(lambda: procedure.step(problem, state, workers), device, seconds)
-    return rounds * _updates(settings, problem)
+    return rounds * _updates(settings, problem), _megabytes(state)
+
+
+def _walkers(settings: SampleSettings) -> int:
+    """Walkers of a single window, or of the procedure that has its own."""
+    return 1 if isinstance(settings.procedure, Cycles) else settings.procedure.walkers
+
+
+def _megabytes(state: Any) -> float:
+    """Of the arrays of a state. A checkpoint has them all, a replica the largest, both compressed."""
+    values = (getattr(state, field.name) for field in dataclasses.fields(state))
+    return sum(value.nbytes for value in values if isinstance(value, np.ndarray | torch.Tensor)) / 1e6
 
 
 def _modules(settings: SampleSettings) -> tuple[Any, Any]:
@@ -127,8 +152,8 @@ def _roomy(settings: SampleSettings) -> SampleSettings:
     return settings.model_copy(update={"observables": observables, "procedure": procedure})
 
 
-def _training(search: SearchSettings, settings: TrainSettings, data: Path) -> tuple[int, float]:
-    """Steps of all runs of the search and of the baselines, with the descents after them, and such steps per second."""
+def _training(search: SearchSettings, settings: TrainSettings, data: Path) -> dict[str, float]:
+    """Steps of all runs of the search and of the baselines, with the descents after them, and what some steps take."""
     problem = read_problem(settings, data)
     grid, sizes = search.search, batch_sizes(search, len(problem.y_train))
     protocols = list(itertools.product(search.optimizers, problem.protocols))
@@ -136,10 +161,17 @@ def _training(search: SearchSettings, settings: TrainSettings, data: Path) -> tu
     part = next(runs.parts(problem.runs_at_once(max(sizes))))
     common: dict[str, Any] = dict(momentum=settings.momentum, adamw=settings.adamw, generator=torch_generator("speed"))
     began = time.perf_counter()
-    deque(train(problem, part, steps=STEPS, record_every=STEPS, **common), maxlen=0)
+    last = deque(train(problem, part, steps=STEPS, record_every=STEPS, **common), maxlen=1).pop()
     speed = len(part) * STEPS / (time.perf_counter() - began)
     searched = sum(len(grid.rates(name)) for name in search.optimizers) * len(problem.protocols) * len(sizes)
-    return searched * grid.runs * grid.steps + 2 * len(runs) * settings.steps, speed
+    wanted = Wanted.of(problem, settings.observables)
+    records = len(runs) * (settings.steps // settings.record_every + 1)
+    return dict(
+        updates=searched * grid.runs * grid.steps + 2 * len(runs) * settings.steps,
+        updates_per_second=speed,
+        memory_mb=peak_megabytes(),
+        disk_mb=(wanted.states_at_most * problem.state_bytes + records * len(part.frame(last).columns) * 8) / 1e6,
+    )
 
 
 def _rate(step: Callable[[], object], device: str, seconds: float) -> float:
