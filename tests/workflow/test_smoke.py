@@ -192,12 +192,14 @@ def test_results_from_elsewhere_that_cannot_be_used_are_named_kept_and_made_agai
     with caplog.at_level("INFO"):
         found = check.run("smoke", results=folder, config_dir=project.folder / "config")
     assert {path.relative_to(folder).as_posix() for path in found} == set(wrong)
+    assert f"{len(wrong)} set aside; run again" in caplog.text
+    planned = project.to_do()
     for name, (sentence, _) in wrong.items():
         assert f"{folder / name} {sentence}" in caplog.text
-        aside = folder / Path(name).parent / f"{Path(name).stem}.unused{Path(name).suffix}"
+        aside = (folder / name).with_name(f"{Path(name).stem}.unused{Path(name).suffix}")
         assert aside.exists() and not (folder / name).exists()
         aside.unlink()
-    assert f"{len(wrong)} set aside; run again" in caplog.text
+        (folder / name).write_bytes(was[folder / name])
     made_again = {
         "prepare_data",
         "train_baselines",
@@ -207,10 +209,7 @@ def test_results_from_elsewhere_that_cannot_be_used_are_named_kept_and_made_agai
         "ea2",
         "gr4",
     }
-    assert made_again <= set(project.to_do())
-    for path, content in was.items():
-        if path.relative_to(folder).as_posix() in wrong:
-            path.write_bytes(content)
+    assert made_again <= set(planned)
 
 
 @pytest.mark.parametrize(

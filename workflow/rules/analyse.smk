@@ -10,6 +10,8 @@ rule analyse_landscape:
         low_loss=f"{RESULTS}/curves/{{experiment}}/{{variant}}.low_loss.parquet",
     log:
         f"{RESULTS}/logs/analyse/{{experiment}}/{{variant}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/analyse/{{experiment}}/{{variant}}.tsv"
     group:
         "landscape"
     conda:

@@ -8,9 +8,13 @@ rule measure_speed:
         f"{RESULTS}/speed/{{experiment}}/{{variant}}.parquet",
     log:
         f"{RESULTS}/logs/speed/{{experiment}}/{{variant}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/speed/{{experiment}}/{{variant}}.tsv"
     conda:
         ENVIRONMENT
     resources:
+        # networks of images take much more than others, but how much is what is to be found out
+        mem_mb=lambda wildcards, attempt: 2 * attempt * LEAST_MEMORY,
         gpu=gpus,
     params:
         settings=seen_by("sample"),
@@ -27,6 +31,8 @@ rule measure_course_speed:
         f"{RESULTS}/speed/courses.parquet",
     log:
         f"{RESULTS}/logs/speed/courses.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/speed/courses.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -62,6 +62,8 @@ rule measure_step_cost:
         f"{RESULTS}/courses/step_cost.parquet",
     log:
         f"{RESULTS}/logs/courses/step_cost.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/courses/step_cost.tsv"
     conda:
         ENVIRONMENT
     threads: workflow.cores or 1

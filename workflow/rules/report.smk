@@ -18,6 +18,8 @@ for figure in FIGURES:
         log:
             notebook=f"{RESULTS}/logs/notebooks/{figure}.ipynb",
             text=f"{RESULTS}/logs/notebooks/{figure}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/notebooks/{figure}.tsv"
         group:
             "figures"
         conda:
