@@ -50,20 +50,28 @@ def test_figures_and_a_landscape_by_molecular_dynamics_come_out(finished):
     assert finished.to_do(*TARGETS) == {}, "a run without Slurm sees the same results"
 
 
-def test_jobs_that_share_gpus_ask_for_parts_of_them(finished, node, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "config", "asked_for"),
+    [
+        ((), ["gpu_share=shard:1"], "gres:shard:1"),
+        (("--groups", "sample_landscape=sampling", "--group-components", "sampling=2"), [], "gres:gpu:2"),
+    ],
+    ids=["parts of a GPU", "two replicas in one job"],
+)
+def test_jobs_ask_for_the_gpus_that_they_shall_have(finished, node, tmp_path, options, config, asked_for):
     project = finished.copy_to(tmp_path / "project")
     replicas = [f"results/smoke/replicas/spiral/width-6-wlmd/{number}.nc" for number in (0, 1)]
     for replica in replicas:
         (project.folder / replica).unlink()
-    command = project.command(*SLURM, targets=replicas, config=["device=auto", "gpu_share=shard:1"])
+    command = project.command(*SLURM, *options, targets=replicas, config=["device=auto", *config])
     asked: set[str] = set()
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(project.run, command)
         while not run.done():
-            asked |= set(node.ask("squeue", "--noheader", "--format=%b").split())
+            asked |= set(node.ask("squeue", "--noheader", "--Format=tres-per-job:30,tres-per-node:30").split())
             time.sleep(0.5)
     assert run.result().returncode == 0, run.result().stdout[-3000:] + run.result().stderr[-3000:]
-    assert asked - {"N/A"} == {"gres:shard:1"}
+    assert asked - {"N/A"} == {asked_for}
     assert all((project.folder / replica).exists() for replica in replicas)
 
 
