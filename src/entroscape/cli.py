@@ -28,7 +28,7 @@ File = Annotated[Path, typer.Option(dir_okay=False)]
 Files = Annotated[list[Path], typer.Option(dir_okay=False)]
 SomeFiles = Annotated[list[Path] | None, typer.Option(dir_okay=False)]
 Threads = Annotated[int, typer.Option(min=1, help="threads to use; they change the rounding of molecular dynamics")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto, for molecular dynamics and courses")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto")]
 CONFIG = Path("config")
 RESULTS = "results"  # the folder of files that rules make; others are never renamed
 SOURCES = Path(RESULTS, "data")
@@ -93,13 +93,14 @@ def search(
     data: File,
     output: File,
     threads: Threads = 1,
+    device: Device = "cpu",
     config_dir: ConfigDir = CONFIG,
 ) -> None:
     """Search learning rate and batch size of the baselines."""
     from entroscape.verbs import search as verb
 
     settings = settings_for("search", experiment, variant, scale, config_dir)
-    verb.run(settings, data=data, output=output, threads=threads)
+    verb.run(settings, data=data, output=output, threads=threads, device=device)
 
 
 @app.command()
@@ -112,13 +113,14 @@ def train(
     output: File,
     seeds: File,
     threads: Threads = 1,
+    device: Device = "cpu",
     config_dir: ConfigDir = CONFIG,
 ) -> None:
     """Train the baselines, and collect states for the sampler to start from."""
     from entroscape.verbs import train as verb
 
     settings = settings_for("train", experiment, variant, scale, config_dir)
-    verb.run(settings, data=data, search=search, output=output, seeds=seeds, threads=threads)
+    verb.run(settings, data=data, search=search, output=output, seeds=seeds, threads=threads, device=device)
 
 
 @app.command()

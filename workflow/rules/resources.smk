@@ -9,13 +9,18 @@ PUBLISHED_HOURS = {"GR-1": 15_360, "GR-2": 12_000}
 
 
 def gpus(wildcards):
-    """GPUs that sampling this variant asks for: molecular dynamics takes one, unless it is told to do without."""
+    """GPUs that this variant asks for: what molecular dynamics samples takes one, unless it is told to do without."""
     procedure = variant_of(wildcards).procedure.procedure
     return int(procedure == "molecular_dynamics" and RUN.device != "cpu")
 
 
+def device_of(wildcards):
+    """Where the baselines of a variant are trained: where it is sampled."""
+    return RUN.device if gpus(wildcards) else "cpu"
+
+
 def own_gpus(wildcards):
-    """GPUs that a job which samples has for itself: none where jobs share them."""
+    """GPUs that a job has for itself: none where jobs share them."""
     return 0 if RUN.gpu_share else gpus(wildcards)
 
 
@@ -79,6 +84,8 @@ def megabytes(job, item):
 
 
 LEAST_MEMORY = 4000  # MB; torch alone takes some 400, with a GPU some 3,000
+# A search and the baselines that follow it are one job; with GPUs no more than these, which would ask for one each.
+BASELINES = "baselines" if RUN.device == "cpu" else "gpu_baselines"
 COURSE_GPUS = int(RUN.device != "cpu")
 ESTIMATED = {}
 SAMPLING_RETRIES = None  # as many as the profile says

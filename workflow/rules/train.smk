@@ -11,19 +11,22 @@ rule search_training:
     benchmark:
         f"{RESULTS}/benchmarks/search/{{experiment}}/{{variant}}.tsv"
     group:
-        "baselines"
+        BASELINES
     conda:
         ENVIRONMENT
     resources:
         runtime=minutes("train", variant_item),
         mem_mb=megabytes("train", variant_item),
+        gpu=own_gpus,
+        gres=gpu_share,
     params:
         settings=seen_by("search"),
         code=code_by_kind("search"),
         scale=RUN.scale,
+        device=device_of,
     shell:
         "entroscape search {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
-        " --output {output} --threads {threads} 2>&1 | tee {log}"
+        " --output {output} --threads {threads} --device {params.device} 2>&1 | tee {log}"
 
 
 rule train_baselines:
@@ -38,17 +41,20 @@ rule train_baselines:
     benchmark:
         f"{RESULTS}/benchmarks/train/{{experiment}}/{{variant}}.tsv"
     group:
-        "baselines"
+        BASELINES
     conda:
         ENVIRONMENT
     resources:
         runtime=minutes("train", variant_item),
         mem_mb=megabytes("train", variant_item),
+        gpu=own_gpus,
+        gres=gpu_share,
     params:
         settings=seen_by("train"),
         code=code_by_kind("train"),
         scale=RUN.scale,
+        device=device_of,
     shell:
         "entroscape train {wildcards.experiment} {wildcards.variant} --scale {params.scale} --data {input.data}"
         " --search {input.search} --output {output.curves} --seeds {output.seeds} --threads {threads}"
-        " 2>&1 | tee {log}"
+        " --device {params.device} 2>&1 | tee {log}"

@@ -104,11 +104,11 @@ def init_state(problem: Problem, runs: Runs, generator: Generator) -> State:
 
     In a box this matters for networks that start wider than it.
     """
-    theta = problem.network.initial(generator, len(runs)).to(problem.dtype)
-    theta = torch.where(_column(runs.kept), problem.domain.project(theta), theta)
-    square = torch.zeros(int((runs.optimizer != "sgd").sum()), theta.shape[1], dtype=theta.dtype)
+    theta = problem.network.initial(generator, len(runs)).to(problem.device, problem.dtype)
+    theta = torch.where(_column(runs.kept).to(theta.device), problem.domain.project(theta), theta)
+    square = torch.zeros(int((runs.optimizer != "sgd").sum()), theta.shape[1], dtype=theta.dtype, device=theta.device)
     points = len(problem.y_train)
-    order = torch.arange(points).expand(len(runs), points)
+    order = torch.arange(points, device=theta.device).expand(len(runs), points)
     return State(theta, torch.zeros_like(theta), square, order, points, 0)
 
 
@@ -120,10 +120,10 @@ def build_step(
     Minibatches are consecutive parts of a fresh random order per run and epoch, the last one shorter where
     the batch size does not divide N: every point is used once per epoch, as in the usual training loop.
     """
-    rate = _column(runs.learning_rate).to(problem.dtype)
-    share, added, first, second, decay = (_column(v).to(problem.dtype) for v in _memory(runs, momentum, adamw))
+    per_run = (runs.learning_rate, *_memory(runs, momentum, adamw))
+    rate, share, added, first, second, decay = (_column(v).to(problem.device, problem.dtype) for v in per_run)
     left = 1 - rate * decay  # of a parameter, after the decay of a step
-    in_domain = _column(runs.kept)
+    in_domain = _column(runs.kept).to(problem.device)
 
     def step(state: State, generator: Generator) -> State:
         order, batch, position = _draw_batch(state, runs.batch_size, generator)
@@ -167,7 +167,7 @@ def _draw_batch(state: State, batch_size: int, generator: Generator) -> tuple[Te
     """Order[R, N] of the epoch, the points[R, B] of the next minibatch, and the position after it."""
     order, position = state.order, state.position
     if position >= order.shape[1]:
-        order, position = torch.rand(order.shape, generator=generator).argsort(dim=1), 0
+        order, position = torch.rand(order.shape, generator=generator, device=order.device).argsort(dim=1), 0
     batch = order[:, position : position + batch_size]
     return order, batch, position + batch.shape[1]
 

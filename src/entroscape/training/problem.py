@@ -22,6 +22,7 @@ from entroscape.observables import correct, ln_loss, mean_loss, test_coordinates
 LARGEST_DOUBLE = 100_000
 
 MEMORY = 2**29  # bytes that the runs treated at a time may take for states, gradients and activations
+MEMORY_OF_A_GPU = 2**32  # the same there, where many small runs at a time take hardly longer than one
 TENSORS_PER_RUN = 8  # of size P: state, gradient, two means of gradients, and what a step makes in between
 
 
@@ -37,20 +38,25 @@ class Problem:
     domain: Domain  # where the sampler's walkers live
 
     @classmethod
-    def of(cls, network: Network, data: TaskData) -> "Problem":
-        """The points in the precision that suits the network."""
+    def of(cls, network: Network, data: TaskData, device: str = "cpu") -> "Problem":
+        """The points in the precision that suits the network, on `device`."""
         double = data.x_train.ndim == 2 and network.layout.size <= LARGEST_DOUBLE
         dtype = torch.float64 if double else torch.float32
         x_train, y_train, x_test, y_test = (
-            torch.as_tensor(array).to(dtype if array.dtype.kind == "f" else torch.int64)
+            torch.as_tensor(array).to(device, dtype if array.dtype.kind == "f" else torch.int64)
             for array in (data.x_train, data.y_train, data.x_test, data.y_test)
         )
-        return cls(network, x_train, y_train, x_test, y_test, _rounded(network.domain, dtype))
+        return cls(network, x_train, y_train, x_test, y_test, _rounded(network.domain, dtype).to(device, dtype))
 
     @property
     def dtype(self) -> torch.dtype:
         """Floating-point type of states, points and gradients."""
         return self.domain.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where states, points and gradients are."""
+        return self.domain.device
 
     @property
     def state_bytes(self) -> int:
@@ -75,7 +81,7 @@ class Problem:
     def ln_train_loss(self, theta: Tensor) -> np.ndarray:
         """ln of the mean loss over all train points, float64[R], of states theta[R, P]."""
         parts = [self._ln_train_loss(part) for part in theta.split(self._measured_at_once)]
-        return torch.cat(parts).double().numpy()
+        return torch.cat(parts).double().cpu().numpy()
 
     def test(self, theta: Tensor, y: TestCoordinate | None = None) -> dict[str, np.ndarray]:
         """How states theta[R, P] do on the test points, [R] each: the columns that a training table has for it.
@@ -84,17 +90,17 @@ class Problem:
         under the name of its kind where that is another one.
         """
         parts = [self._test(part, y) for part in theta.split(self._measured_at_once)]
-        return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+        return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
 
     def inside(self, theta: Tensor) -> np.ndarray:
         """Whether the sampler's walkers could be there, bool[R]; false where a parameter is nan."""
-        inside: np.ndarray = self.domain.inside(theta).numpy()
+        inside: np.ndarray = self.domain.inside(theta).cpu().numpy()
         return inside
 
     def runs_at_once(self, batch_size: int) -> int:
-        """Number of runs whose training on minibatches of this size takes about `MEMORY` bytes; at least one."""
+        """Number of runs whose training on minibatches of this size takes about `MEMORY`; at least one."""
         parameters = TENSORS_PER_RUN * self.state_bytes
-        return max(1, MEMORY // (parameters + batch_size * self._bytes_per_point))
+        return max(1, self._memory // (parameters + batch_size * self._bytes_per_point))
 
     @torch.no_grad()
     def _ln_train_loss(self, theta: Tensor) -> Tensor:
@@ -113,8 +119,12 @@ class Problem:
 
     @property
     def _measured_at_once(self) -> int:
-        """Number of states whose activations on all points take about `MEMORY` bytes; at least one."""
-        return max(1, MEMORY // (max(len(self.y_train), len(self.y_test)) * self._bytes_per_point))
+        """Number of states whose activations on all points take about `MEMORY`; at least one."""
+        return max(1, self._memory // (max(len(self.y_train), len(self.y_test)) * self._bytes_per_point))
+
+    @property
+    def _memory(self) -> int:
+        return MEMORY_OF_A_GPU if self.device.type == "cuda" else MEMORY
 
     @cached_property
     def _bytes_per_point(self) -> int:
@@ -129,24 +139,24 @@ class Problem:
             kept.append(tensor.numel() * tensor.element_size())
             return tensor
 
-        theta = torch.zeros(1, self.network.layout.size, dtype=self.dtype, requires_grad=True)
+        theta = torch.zeros(1, self.network.layout.size, dtype=self.dtype, device=self.device, requires_grad=True)
         x, y = self.x_train[None, :points], self.y_train[None, :points]
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             mean_loss(self.network.logits(theta, x), y)
         return sum(kept)
 
 
-def read_problem(settings: SearchSettings | TrainSettings, data: Path) -> Problem:
+def read_problem(settings: SearchSettings | TrainSettings, data: Path, device: str = "cpu") -> Problem:
     """The network of these settings on the points, or the first of them, that `prepare` wrote."""
     task = TaskData.from_dataset(read_dataset(data))
     if settings.train_points is not None:
         task = task.first(settings.train_points)
-    return Problem.of(make_network(settings.network, task), task)
+    return Problem.of(make_network(settings.network, task), task, device)
 
 
 def _rounded(domain: Domain, dtype: torch.dtype) -> Domain:
     """The domain in another precision; a box is never wider than it was."""
-    return Box(_rounded_down(domain.half_width, dtype)) if isinstance(domain, Box) else domain.to("cpu", dtype)
+    return Box(_rounded_down(domain.half_width, dtype)) if isinstance(domain, Box) else domain.to(domain.device, dtype)
 
 
 def _rounded_down(half_width: Tensor, dtype: torch.dtype) -> Tensor:

@@ -92,7 +92,7 @@ class Wanted:
 
     def states(self, record: Record, runs: np.ndarray, which: np.ndarray | slice = slice(None)) -> Seeds:
         """The record's states that `which` selects, all by default; runs[R] are the numbers of all its runs."""
-        theta, y = record.theta.numpy(), record.test[self.y.kind]
+        theta, y = record.theta.cpu().numpy(), record.test[self.y.kind]
         return Seeds(theta[which], record.ln_train_loss[which], y[which], runs[which])
 
     def keep(self, pool: Seeds, new: Seeds) -> Seeds:
@@ -167,14 +167,15 @@ def hop(
     """
     origin = np.arange(len(theta))
     factor = min(1.0, math.sqrt(FULL_RATE_UP_TO / theta.shape[1]))
-    rate = factor * torch.tensor(LEARNING_RATES, dtype=theta.dtype)[origin % len(LEARNING_RATES)]
+    rate = factor * torch.tensor(LEARNING_RATES, dtype=theta.dtype, device=theta.device)[origin % len(LEARNING_RATES)]
     for _ in range(rounds):
         for record in descend(problem, theta, rate, steps, record_every, y):
             yield record, origin
         best = np.argsort(record.ln_train_loss, kind="stable")[: max(1, len(theta) // COPIES)]
         copies = np.tile(best, COPIES)
         origin, rate, theta = origin[copies], rate[copies], record.theta[copies]
-        noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype) * SHAKE * problem.domain.scale(theta)
+        noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype, device=theta.device)
+        noise *= SHAKE * problem.domain.scale(theta)
         noise[: len(best)] = 0.0
         theta = problem.domain.project(theta + noise)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from entroscape import devices
 from entroscape.config.settings import SearchSettings
 from entroscape.errors import ConfigError
 from entroscape.files import write_table
@@ -22,20 +23,21 @@ from entroscape.verbs.code import code_of
 logger = logging.getLogger(__name__)
 
 
-def run(settings: SearchSettings, *, data: Path, output: Path, threads: int) -> None:
+def run(settings: SearchSettings, *, data: Path, output: Path, threads: int, device: str = "cpu") -> None:
     """Write the final train loss of every run of the grid, one row per run.
 
-    An optimizer with a single setting is not trained: it has one row, without a loss.
+    An optimizer with a single setting is not trained: it has one row, without a loss. `device`: cpu, cuda or auto.
     """
     torch.set_num_threads(threads)
-    problem = read_problem(settings, data)
+    device = devices.chosen(device)
+    problem = read_problem(settings, data, device)
     sizes = batch_sizes(settings, len(problem.y_train))
     parts = [rows for size in sizes for rows in _grid(settings, problem, size, len(sizes))]
     table = pd.concat(parts, ignore_index=True)
     for (optimizer, protocol), (learning_rate, batch_size) in choose(table).items():
         logger.info("%s, %s: learning rate %g, batch size %d", optimizer, protocol, learning_rate, batch_size)
     seeds = [settings.experiment, settings.variant, "search"]
-    table.attrs.update(stamp(settings, code_of("search", settings), seeds, "cpu"))
+    table.attrs.update(stamp(settings, code_of("search", settings), seeds, device))
     write_table(table, output)
 
 
@@ -64,7 +66,8 @@ def _grid(settings: SearchSettings, problem: Problem, batch_size: int, batch_siz
 
 def _trained(settings: SearchSettings, problem: Problem, runs: Runs) -> Iterator[pd.DataFrame]:
     """Final table rows of runs, trained together as far as memory allows."""
-    generator = torch_generator(settings.experiment, settings.variant, 0, f"search, batch size {runs.batch_size}")
+    names = settings.experiment, settings.variant, 0, f"search, batch size {runs.batch_size}"
+    generator = torch_generator(*names, device=str(problem.device))
     steps = settings.search.steps
     for part in runs.parts(problem.runs_at_once(runs.batch_size)):
         logger.info("batch size %d: %d of %d runs", runs.batch_size, len(part), len(runs))

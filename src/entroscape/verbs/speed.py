@@ -7,7 +7,6 @@ import dataclasses
 import importlib
 import itertools
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ from entroscape.models import make_network
 from entroscape.random import generator, torch_generator
 from entroscape.sampling.modules import sampler_modules
 from entroscape.sampling.workers import Workers
-from entroscape.training.baselines import Runs, train
-from entroscape.training.problem import read_problem
+from entroscape.training.baselines import Runs, build_step, init_state, measure
+from entroscape.training.problem import Problem, read_problem
 from entroscape.training.seeds import Wanted
 from entroscape.verbs.sample import chosen_device, read_task
 from entroscape.verbs.search import batch_sizes
@@ -62,7 +61,7 @@ def run(
     sampled = _sampling(sample, data, device, threads)
     rows = [dict(job="sample", jobs=sample.procedure.replicas, device=device, **sampled)]
     if training is not None:
-        rows.append(dict(job="train", jobs=1, device="cpu", **_training(*training, data)))
+        rows.append(dict(job="train", jobs=1, device=device, **_training(*training, data, device)))
     table = pd.DataFrame(rows).assign(experiment=sample.experiment, variant=sample.variant)
     write_table(table, output)
 
@@ -152,26 +151,41 @@ def _roomy(settings: SampleSettings) -> SampleSettings:
     return settings.model_copy(update={"observables": observables, "procedure": procedure})
 
 
-def _training(search: SearchSettings, settings: TrainSettings, data: Path) -> dict[str, float]:
+def _training(search: SearchSettings, settings: TrainSettings, data: Path, device: str) -> dict[str, float]:
     """Steps of all runs of the search and of the baselines, with the descents after them, and what some steps take."""
-    problem = read_problem(settings, data)
+    problem = read_problem(settings, data, device)
     grid, sizes = search.search, batch_sizes(search, len(problem.y_train))
     protocols = list(itertools.product(search.optimizers, problem.protocols))
     runs = Runs.grid([(*one, 1e-3) for one in protocols], max(sizes), settings.runs)
     part = next(runs.parts(problem.runs_at_once(max(sizes))))
-    common: dict[str, Any] = dict(momentum=settings.momentum, adamw=settings.adamw, generator=torch_generator("speed"))
-    began = time.perf_counter()
-    last = deque(train(problem, part, steps=STEPS, record_every=STEPS, **common), maxlen=1).pop()
-    speed = len(part) * STEPS / (time.perf_counter() - began)
+    per_step, per_record, columns = _trained(problem, part, settings, device)
     searched = sum(len(grid.rates(name)) for name in search.optimizers) * len(problem.protocols) * len(sizes)
-    wanted = Wanted.of(problem, settings.observables)
+    updates = searched * grid.runs * grid.steps + 2 * len(runs) * settings.steps
     records = len(runs) * (settings.steps // settings.record_every + 1)
     return dict(
-        updates=searched * grid.runs * grid.steps + 2 * len(runs) * settings.steps,
-        updates_per_second=speed,
+        updates=updates,
+        updates_per_second=updates / (updates * per_step + records * per_record),
         memory_mb=peak_megabytes(),
-        disk_mb=(wanted.states_at_most * problem.state_bytes + records * len(part.frame(last).columns) * 8) / 1e6,
+        disk_mb=(Wanted.of(problem, settings.observables).states_at_most * problem.state_bytes + 8 * columns * records)
+        / 1e6,
     )
+
+
+def _trained(problem: Problem, runs: Runs, settings: TrainSettings, device: str) -> tuple[float, float, int]:
+    """Seconds per step and per record of a run, and columns of the records, from some steps after a first one."""
+    random = torch_generator("speed", device=device)
+    state, step = init_state(problem, runs, random), build_step(problem, runs, settings.momentum, settings.adamw)
+    state = step(state, random)
+    devices.wait(device)
+    began = time.perf_counter()
+    for _ in range(STEPS):
+        state = step(state, random)
+    devices.wait(device)
+    stepped = time.perf_counter()
+    record = measure(problem, state.theta, STEPS, settings.observables.y)
+    measured = time.perf_counter()
+    seconds = (stepped - began) / STEPS, measured - stepped
+    return seconds[0] / len(runs), seconds[1] / len(runs), len(runs.frame(record).columns)
 
 
 def _rate(step: Callable[[], object], device: str, seconds: float) -> float:

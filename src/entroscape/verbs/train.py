@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from entroscape import devices
 from entroscape.config.settings import TrainSettings
 from entroscape.files import read_table, write_dataset, write_table
 from entroscape.progress import logged
@@ -23,10 +24,23 @@ from entroscape.verbs.code import code_of
 logger = logging.getLogger(__name__)
 
 
-def run(settings: TrainSettings, *, data: Path, search: Path, output: Path, seeds: Path, threads: int) -> None:
-    """Write the coordinates of every recorded state to `output`, and starting points for the sampler to `seeds`."""
+def run(
+    settings: TrainSettings,
+    *,
+    data: Path,
+    search: Path,
+    output: Path,
+    seeds: Path,
+    threads: int,
+    device: str = "cpu",
+) -> None:
+    """Write the coordinates of every recorded state to `output`, and starting points for the sampler to `seeds`.
+
+    `device`: cpu, cuda or auto.
+    """
     torch.set_num_threads(threads)
-    problem = read_problem(settings, data)
+    device = devices.chosen(device)
+    problem = read_problem(settings, data, device)
     wanted, tables = Wanted.of(problem, settings.observables), []
     pool = ends = Seeds.none(problem)
     batches = _batches(choose(read_table(search)), settings.runs)
@@ -41,7 +55,7 @@ def run(settings: TrainSettings, *, data: Path, search: Path, output: Path, seed
     points = settings.steps * sum(len(runs) * runs.batch_size for runs in batches)
     pool = _descend(settings, problem, wanted, ends, pool, points)
     names = [settings.experiment, settings.variant, "train"]
-    attributes = stamp(settings, code_of("train", settings), names, "cpu")
+    attributes = stamp(settings, code_of("train", settings), names, device)
     table = pd.concat(tables, ignore_index=True)
     table.attrs.update(attributes)
     write_table(table, output)
@@ -58,7 +72,8 @@ def _batches(chosen: dict[tuple[str, str], tuple[float, int]], runs: int) -> lis
 
 def _train(settings: TrainSettings, problem: Problem, runs: Runs) -> Iterator[tuple[Runs, Record]]:
     """Records of the runs of one batch size, each with its runs: as many at a time as memory allows."""
-    generator = torch_generator(settings.experiment, settings.variant, 0, f"train, batch size {runs.batch_size}")
+    names = settings.experiment, settings.variant, 0, f"train, batch size {runs.batch_size}"
+    generator = torch_generator(*names, device=str(problem.device))
     for part in runs.parts(problem.runs_at_once(runs.batch_size)):
         logger.info("batch size %d: %d of %d runs", runs.batch_size, len(part), len(runs))
         records = train(
@@ -90,11 +105,11 @@ def _descend(
     rounds, steps = course(training_points, len(ends.run) * len(problem.y_train), settings.steps)
     records = hop(
         problem,
-        torch.as_tensor(ends.theta),
+        torch.as_tensor(ends.theta, device=problem.device),
         rounds=rounds,
         steps=steps,
         record_every=max(1, steps // 100),
-        generator=torch_generator(settings.experiment, settings.variant, 0, "seeds"),
+        generator=torch_generator(settings.experiment, settings.variant, 0, "seeds", device=str(problem.device)),
         y=wanted.y,
     )
     highest, before = ends.ln_train_loss.max(initial=-np.inf), pool
