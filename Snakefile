@@ -38,6 +38,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/index.html",
+        rules.write_index.input.figures,
         not_made_again,
 
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a Slurm ca
 
 # Asks sooner than the profile does, for the jobs here take seconds.
 SLURM = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5")
+GROUPED = ("--groups", "sample_landscape=sampling", "--group-components", "sampling=2")
 TARGETS = ["spiral", "results/smoke/landscapes/spiral/width-6-wlmd.nc"]
 REPLICA = "results/smoke/replicas/spiral/width-4/0.nc"
 CHECKPOINT = "results/smoke/checkpoints/spiral/width-4/0.npz"
@@ -54,9 +55,10 @@ def test_figures_and_a_landscape_by_molecular_dynamics_come_out(finished):
     ("options", "config", "asked_for"),
     [
         ((), ["gpu_share=shard:1"], "gres:shard:1"),
-        (("--groups", "sample_landscape=sampling", "--group-components", "sampling=2"), [], "gres:gpu:2"),
+        ((*GROUPED, "--resources", "gpu=2"), [], "gres:gpu:2"),
+        (GROUPED, [], "gres:gpu:1"),
     ],
-    ids=["parts of a GPU", "two replicas in one job"],
+    ids=["parts of a GPU", "two replicas at once in one job", "two replicas in turns in one job"],
 )
 def test_jobs_ask_for_the_gpus_that_they_shall_have(finished, node, tmp_path, options, config, asked_for):
     project = finished.copy_to(tmp_path / "project")

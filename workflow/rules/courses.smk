@@ -39,6 +39,8 @@ rule run_course:
         f"{RESULTS}/benchmarks/courses/{{course}}.tsv"
     wildcard_constraints:
         course="|".join(COURSES.courses),
+    group:
+        "courses"
     conda:
         ENVIRONMENT
     resources:
