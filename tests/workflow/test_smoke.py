@@ -1,5 +1,6 @@
 """The whole workflow at smoke scale, in a copy of the project: what it makes, and what a change makes it redo."""
 
+import re
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -123,6 +124,21 @@ def test_sampling_again_gives_equal_bytes(project):
     again = project.snakemake(targets=[str(SMOKE / "replicas/spiral/width-4/0.nc")])
     assert again.returncode == 0, again.stderr
     assert replica.read_bytes() == before
+
+
+def test_jobs_ask_for_what_the_table_of_costs_says(project):
+    table, replica = project.folder / SMOKE / "cost.csv", str(SMOKE / "replicas/spiral/width-4/0.nc")
+    row = dict(item="spiral/width-4", job="sample", jobs=4, device="cuda", seconds=7200.0, memory_mb=8000.0)
+    table.write_text(pd.DataFrame([row | dict(disk_mb=500.0)]).to_csv(index=False))
+    run = project.snakemake("--dry-run", "--quiet", "host", "--forcerun", "sample_landscape", targets=[replica])
+    table.write_text("item,job\n")
+    without = project.snakemake("--dry-run")
+    table.unlink()
+    said = run.stdout + run.stderr
+    assert "Estimated for all of smoke: 8.0 GPU-hours, 0.0 CPU-hours, 2.0 GB at most" in said
+    (sampling,) = re.findall(r"rule sample_landscape:.*?resources: (.*?)\n", said, re.DOTALL)
+    assert {"runtime=240", "mem_mb=12000"} <= set(sampling.split(", "))
+    assert without.returncode != 0 and "cost.csv is no whole table of costs" in without.stdout + without.stderr
 
 
 @pytest.mark.parametrize("wrong", ["of another config", "truncated"])

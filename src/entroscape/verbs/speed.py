@@ -5,7 +5,6 @@ What planned runs take follows.
 
 import dataclasses
 import importlib
-import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,18 +24,14 @@ from entroscape.models import make_network
 from entroscape.random import generator, torch_generator
 from entroscape.sampling.modules import sampler_modules
 from entroscape.sampling.workers import Workers
-from entroscape.training.baselines import Runs, build_step, init_state, measure
-from entroscape.training.problem import Problem, read_problem
-from entroscape.training.seeds import Wanted
 from entroscape.verbs.sample import chosen_device, read_task
-from entroscape.verbs.search import batch_sizes
+from entroscape.verbs.training_speed import training_speed
 
 SECONDS = 2.0  # that sampling is watched, after its first rounds
 SHORT = 50  # most steps of a round of molecular dynamics here, since some rounds are made before the watch starts
 ROUND = 0.5  # seconds that a round is to take at most, on a CPU
 ROOM = 10.0  # in ln L above the axis, so that networks at their random start lie on it
 STARTS = 20
-STEPS = 10  # of training
 
 
 def run(
@@ -61,7 +56,7 @@ def run(
     sampled = _sampling(sample, data, device, threads)
     rows = [dict(job="sample", jobs=sample.procedure.replicas, device=device, **sampled)]
     if training is not None:
-        rows.append(dict(job="train", jobs=1, device=device, **_training(*training, data, device)))
+        rows.append(dict(job="train", jobs=1, device=device, **training_speed(*training, data=data, device=device)))
     table = pd.DataFrame(rows).assign(experiment=sample.experiment, variant=sample.variant)
     write_table(table, output)
 
@@ -149,43 +144,6 @@ def _roomy(settings: SampleSettings) -> SampleSettings:
     observables = settings.observables.model_copy(update={"ln_train_loss": axis})
     procedure = settings.procedure.model_copy(update=changes)
     return settings.model_copy(update={"observables": observables, "procedure": procedure})
-
-
-def _training(search: SearchSettings, settings: TrainSettings, data: Path, device: str) -> dict[str, float]:
-    """Steps of all runs of the search and of the baselines, with the descents after them, and what some steps take."""
-    problem = read_problem(settings, data, device)
-    grid, sizes = search.search, batch_sizes(search, len(problem.y_train))
-    protocols = list(itertools.product(search.optimizers, problem.protocols))
-    runs = Runs.grid([(*one, 1e-3) for one in protocols], max(sizes), settings.runs)
-    part = next(runs.parts(problem.runs_at_once(max(sizes))))
-    per_step, per_record, columns = _trained(problem, part, settings, device)
-    searched = sum(len(grid.rates(name)) for name in search.optimizers) * len(problem.protocols) * len(sizes)
-    updates = searched * grid.runs * grid.steps + 2 * len(runs) * settings.steps
-    records = len(runs) * (settings.steps // settings.record_every + 1)
-    return dict(
-        updates=updates,
-        updates_per_second=updates / (updates * per_step + records * per_record),
-        memory_mb=peak_megabytes(),
-        disk_mb=(Wanted.of(problem, settings.observables).states_at_most * problem.state_bytes + 8 * columns * records)
-        / 1e6,
-    )
-
-
-def _trained(problem: Problem, runs: Runs, settings: TrainSettings, device: str) -> tuple[float, float, int]:
-    """Seconds per step and per record of a run, and columns of the records, from some steps after a first one."""
-    random = torch_generator("speed", device=device)
-    state, step = init_state(problem, runs, random), build_step(problem, runs, settings.momentum, settings.adamw)
-    state = step(state, random)
-    devices.wait(device)
-    began = time.perf_counter()
-    for _ in range(STEPS):
-        state = step(state, random)
-    devices.wait(device)
-    stepped = time.perf_counter()
-    record = measure(problem, state.theta, STEPS, settings.observables.y)
-    measured = time.perf_counter()
-    seconds = (stepped - began) / STEPS, measured - stepped
-    return seconds[0] / len(runs), seconds[1] / len(runs), len(runs.frame(record).columns)
 
 
 def _rate(step: Callable[[], object], device: str, seconds: float) -> float:
