@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "a Slurm ca
 
 # Asks sooner than the profile does, for the jobs here take seconds.
 SLURM = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5")
-GROUPED = ("--groups", "sample_landscape=sampling", "--group-components", "sampling=2")
+GROUPED = ["--groups", "sample_landscape=sampling", "--group-components", "sampling=2"]
 TARGETS = ["spiral", "results/smoke/landscapes/spiral/width-6-wlmd.nc"]
 REPLICA = "results/smoke/replicas/spiral/width-4/0.nc"
 CHECKPOINT = "results/smoke/checkpoints/spiral/width-4/0.npz"
@@ -51,17 +51,16 @@ def test_figures_and_a_landscape_by_molecular_dynamics_come_out(finished):
     assert finished.to_do(*TARGETS) == {}, "a run without Slurm sees the same results"
 
 
-@pytest.mark.parametrize(
-    ("options", "config", "asked_for"),
-    [
-        ((), ["gpu_share=shard:1"], "gres:shard:1"),
-        ((*GROUPED, "--resources", "gpu=2"), [], "gres:gpu:2"),
-        (GROUPED, [], "gres:gpu:1"),
-    ],
-    ids=["parts of a GPU", "two replicas at once in one job", "two replicas in turns in one job"],
-)
-def test_jobs_ask_for_the_gpus_that_they_shall_have(finished, node, tmp_path, options, config, asked_for):
-    project = finished.copy_to(tmp_path / "project")
+# How jobs get their GPUs: options, configuration, what is asked for.
+ON_GPUS = {
+    "parts of a GPU": ([], ["gpu_share=shard:1"], "gres:shard:1"),
+    "two replicas at once in one job": ([*GROUPED, "--resources", "gpu=2"], [], "gres:gpu:2"),
+    "two replicas in turns in one job": (GROUPED, [], "gres:gpu:1"),
+}
+
+
+def asked_of_slurm(node: OneNode, project: Project, options: list[str], config: list[str]) -> set[str]:
+    """What the jobs of two replicas by molecular dynamics, which are to be sampled anew, ask for."""
     replicas = [f"results/smoke/replicas/spiral/width-6-wlmd/{number}.nc" for number in (0, 1)]
     for replica in replicas:
         (project.folder / replica).unlink()
@@ -70,11 +69,14 @@ def test_jobs_ask_for_the_gpus_that_they_shall_have(finished, node, tmp_path, op
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(project.run, command)
         while not run.done():
-            asked |= set(node.ask("squeue", "--noheader", "--Format=tres-per-job:30,tres-per-node:30").split())
+            jobs = node.ask(
+                "squeue", "--noheader", "--Format=tres-per-job:30,tres-per-node:30,WorkDir:300"
+            ).splitlines()
+            asked |= {word for job in jobs if str(project.folder) in job for word in job.split()[:2]}
             time.sleep(0.5)
     assert run.result().returncode == 0, run.result().stdout[-3000:] + run.result().stderr[-3000:]
-    assert asked - {"N/A"} == {asked_for}
     assert all((project.folder / replica).exists() for replica in replicas)
+    return asked - {"N/A"}
 
 
 def longer(finished: Project, folder: Path, results: Path | None = None) -> Project:
@@ -247,21 +249,25 @@ def small_disk(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def replicas(node, finished, small_disk, tmp_path_factory) -> Iterator[dict[str, Future]]:
+def outcomes(node, finished, small_disk, tmp_path_factory) -> Iterator[dict[str, Future]]:
     """What comes of every case. They run at the same time, since most of it is waiting."""
     folder = tmp_path_factory.mktemp("cases")
     cases = {
         case: Case(node, longer(finished, folder / case.__name__, small_disk if case is disk_full else None))
         for case in CASES
     }
-    with ThreadPoolExecutor(len(CASES)) as pool:
-        yield {case.__name__: pool.submit(case, given) for case, given in cases.items()}
+    with ThreadPoolExecutor(len(CASES) + len(ON_GPUS)) as pool:
+        found = {case.__name__: pool.submit(case, given) for case, given in cases.items()}
+        for name, (options, config, _) in ON_GPUS.items():
+            project = finished.copy_to(folder / name.replace(" ", "-"))
+            found[name] = pool.submit(asked_of_slurm, node, project, options, config)
+        yield found
         for case in cases.values():
             case.stop()
 
 
 @pytest.fixture(scope="module")
-def unbroken(finished, replicas, tmp_path_factory) -> bytes:
+def unbroken(finished, outcomes, tmp_path_factory) -> bytes:
     """The replica of an undisturbed run, without Slurm."""
     project = longer(finished, tmp_path_factory.mktemp("unbroken") / "project")
     run = project.snakemake("--cores", "1", targets=[REPLICA])
@@ -270,5 +276,10 @@ def unbroken(finished, replicas, tmp_path_factory) -> bytes:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_what_is_disturbed_ends_as_if_it_had_not_been(replicas, unbroken, case: Callable[[Case], bytes]):
-    assert replicas[case.__name__].result(1800) == unbroken
+def test_what_is_disturbed_ends_as_if_it_had_not_been(outcomes, unbroken, case: Callable[[Case], bytes]):
+    assert outcomes[case.__name__].result(1800) == unbroken
+
+
+@pytest.mark.parametrize("name", ON_GPUS)
+def test_jobs_ask_for_the_gpus_that_they_shall_have(outcomes, name):
+    assert outcomes[name].result(1800) == {ON_GPUS[name][2]}
