@@ -10,6 +10,8 @@ rule measure_speed:
         f"{RESULTS}/logs/speed/{{experiment}}/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/speed/{{experiment}}/{{variant}}.tsv"
+    group:
+        "speed"
     conda:
         ENVIRONMENT
     resources:

@@ -84,7 +84,7 @@ def megabytes(job, item):
 
 
 LEAST_MEMORY = 4000  # MB; torch alone takes some 400, with a GPU some 3,000
-# A search and the baselines that follow it are one job; with GPUs no more than these, which would ask for one each.
+# A search and the baselines that follow it are one job; with GPUs no more than these, since they would have one in turns.
 BASELINES = "baselines" if RUN.device == "cpu" else "gpu_baselines"
 COURSE_GPUS = int(RUN.device != "cpu")
 ESTIMATED = {}

@@ -139,7 +139,8 @@ class Run(Section):
         (30, 1440), description="shortest and longest time that a job which samples asks of a cluster"
     )
     gpu_share: Annotated[str, Field(pattern=r"^\w+(:\w+)?:\d+$")] | None = Field(
-        None, description="part of a GPU that a job which samples asks of a cluster, such as shard:1; null: all of one"
+        None,
+        description="part of a GPU that sampling or training asks of a cluster, such as shard:1; null: all of one",
     )
     experiments: Annotated[list[str], Field(min_length=1)]
     courses: bool = Field(True, description="whether the courses of training of config/courses.yaml take part")
