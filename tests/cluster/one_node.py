@@ -50,8 +50,9 @@ MailProg=/bin/true
 GresTypes=gpu,shard
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs=8 Boards=1 SocketsPerBoard=1 CoresPerSocket=8 ThreadsPerCore=1 \
-RealMemory=16000 Gres=gpu:2,shard:4 State=UNKNOWN
+RealMemory=16000 Gres=gpu:h100:2,shard:4 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=1-0 DefaultTime=10:00 DefMemPerCPU=200 State=UP
+PartitionName=gpus Nodes={host} MaxTime=1-0 DefaultTime=10:00 DefMemPerCPU=200 State=UP
 """
 
 
@@ -156,7 +157,7 @@ class OneNode:
         (self.folder / "munge").chmod(0o755)
         files = {
             "slurm.conf": SLURM.format(host=self.host, folder=self.folder),
-            "gres.conf": f"NodeName={self.host} Name=gpu File={self.folder}/dev/gpu[0-1]\n"
+            "gres.conf": f"NodeName={self.host} Name=gpu Type=h100 File={self.folder}/dev/gpu[0-1]\n"
             f"NodeName={self.host} Name=shard Count=4\n",
         }
         ETC.mkdir(exist_ok=True)

@@ -10,14 +10,14 @@ rule measure_speed:
         f"{RESULTS}/logs/speed/{{experiment}}/{{variant}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/speed/{{experiment}}/{{variant}}.tsv"
-    group:
-        "speed"
     conda:
         ENVIRONMENT
     resources:
         # networks of images take much more than others, but how much is what is to be found out
         mem_mb=lambda wildcards, attempt: 2 * attempt * LEAST_MEMORY,
-        gpu=gpus,
+        gpu=own_gpus,
+        gpu_model=gpu_model,
+        gres=gpu_share,
     params:
         settings=seen_by("sample"),
         code=code_by_kind("speed", of="sample"),
@@ -39,6 +39,7 @@ rule measure_course_speed:
         ENVIRONMENT
     resources:
         gpu=COURSE_GPUS,
+        gpu_model=COURSE_GPU_MODEL,
     params:
         settings=[
             settings_json(CourseSettings.of(COURSES, name)) for name in COURSE_NAMES

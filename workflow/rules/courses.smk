@@ -18,6 +18,7 @@ rule search_wand:
         runtime=minutes("search", search_item),
         mem_mb=megabytes("search", search_item),
         gpu=COURSE_GPUS,
+        gpu_model=COURSE_GPU_MODEL,
     params:
         settings=settings_json(SearchSettings.of(COURSES)),
         code=code_of("verbs.search_wand"),
@@ -47,6 +48,7 @@ rule run_course:
         runtime=minutes("course", course_item),
         mem_mb=megabytes("course", course_item),
         gpu=COURSE_GPUS,
+        gpu_model=COURSE_GPU_MODEL,
     params:
         settings=lambda wildcards: settings_json(course_settings(wildcards)),
         code=code_of("verbs.course"),

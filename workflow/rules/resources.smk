@@ -24,6 +24,11 @@ def own_gpus(wildcards):
     return 0 if RUN.gpu_share else gpus(wildcards)
 
 
+def gpu_model(wildcards):
+    """Of which kind they are."""
+    return RUN.gpu_model if RUN.gpu_model and own_gpus(wildcards) else ""
+
+
 def gpu_share(wildcards):
     """The part of a GPU that it asks for where jobs share them."""
     return RUN.gpu_share if RUN.gpu_share and gpus(wildcards) else ""
@@ -87,6 +92,7 @@ LEAST_MEMORY = 4000  # MB; torch alone takes some 400, with a GPU some 3,000
 # A search and the baselines that follow it are one job; with GPUs no more than these, since they would have one in turns.
 BASELINES = "baselines" if RUN.device == "cpu" else "gpu_baselines"
 COURSE_GPUS = int(RUN.device != "cpu")
+COURSE_GPU_MODEL = RUN.gpu_model if RUN.gpu_model and COURSE_GPUS else ""
 ESTIMATED = {}
 SAMPLING_RETRIES = None  # as many as the profile says
 if Path(COST_TABLE).exists():

@@ -19,6 +19,7 @@ rule sample_landscape:
         runtime=minutes("sample", variant_item),
         mem_mb=megabytes("sample", variant_item),
         gpu=own_gpus,
+        gpu_model=gpu_model,
         gres=gpu_share,
     params:
         settings=seen_by("sample"),

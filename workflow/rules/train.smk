@@ -18,6 +18,7 @@ rule search_training:
         runtime=minutes("train", variant_item),
         mem_mb=megabytes("train", variant_item),
         gpu=own_gpus,
+        gpu_model=gpu_model,
         gres=gpu_share,
     params:
         settings=seen_by("search"),
@@ -48,6 +49,7 @@ rule train_baselines:
         runtime=minutes("train", variant_item),
         mem_mb=megabytes("train", variant_item),
         gpu=own_gpus,
+        gpu_model=gpu_model,
         gres=gpu_share,
     params:
         settings=seen_by("train"),

@@ -142,6 +142,7 @@ class Run(Section):
         None,
         description="part of a GPU that sampling or training asks of a cluster, such as shard:1; null: all of one",
     )
+    gpu_model: str | None = Field(None, description="kind of GPU to ask a cluster for, as it calls it; null: any")
     experiments: Annotated[list[str], Field(min_length=1)]
     courses: bool = Field(True, description="whether the courses of training of config/courses.yaml take part")
 
