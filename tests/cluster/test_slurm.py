@@ -65,13 +65,12 @@ ON_GPUS = {
 
 
 def asked_of_slurm(node: OneNode, project: Project, options: list[str], config: list[str]) -> set[str]:
-    """What jobs ask for that sample: two replicas by molecular dynamics and, if not grouped, one by Monte Carlo."""
+    """What jobs ask for that sample: two replicas by molecular dynamics in a group, or one, and one by Monte Carlo."""
     partitions = project.folder / "profiles/slurm/partitions.yaml"
     names = {"my_partition": "main", "my_gpu_partition": "gpus"}
     partitions.write_text(re.sub("|".join(names), lambda found: names[found[0]], partitions.read_text()))
-    replicas = [f"results/smoke/replicas/spiral/width-6-wlmd/{number}.nc" for number in (0, 1)]
-    if "--groups" not in options:
-        replicas.append(REPLICA)
+    by_dynamics = [f"results/smoke/replicas/spiral/width-6-wlmd/{number}.nc" for number in (0, 1)]
+    replicas = by_dynamics if "--groups" in options else [by_dynamics[0], REPLICA]
     for replica in replicas:
         (project.folder / replica).unlink()
     command = project.command(*SLURM, *options, targets=replicas, config=["device=auto", *config])
@@ -259,16 +258,19 @@ def small_disk(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def outcomes(node, finished, small_disk, tmp_path_factory) -> Iterator[dict[str, Future]]:
-    """What comes of every case. They run at the same time, since most of it is waiting."""
+    """What comes of every case. They run at the same time, since most of it is waiting.
+
+    Jobs that are disturbed load the libraries themselves.
+    """
     folder = tmp_path_factory.mktemp("cases")
     cases = {
         case: Case(node, longer(finished, folder / case.__name__, small_disk if case is disk_full else None))
         for case in CASES
     }
-    with ThreadPoolExecutor(len(CASES) + len(ON_GPUS)) as pool:
+    with preloaded() as variables, ThreadPoolExecutor(len(CASES) + len(ON_GPUS)) as pool:
         found = {case.__name__: pool.submit(case, given) for case, given in cases.items()}
         for name, (options, config, _) in ON_GPUS.items():
-            project = finished.copy_to(folder / name.replace(" ", "-"))
+            project = finished.copy_to(folder / name.replace(" ", "-")).with_variables(variables)
             found[name] = pool.submit(asked_of_slurm, node, project, options, config)
         yield found
         for case in cases.values():
