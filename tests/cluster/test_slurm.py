@@ -203,23 +203,16 @@ def at_its_time_limit(case: Case) -> bytes:
     return replica
 
 
-def snakemake_killed(case: Case) -> bytes:
+def second_snakemake_and_the_first_killed(case: Case) -> bytes:
     running = case.start()
-    running.sampling()
+    job, log = running.sampling(), case.project.folder / LOG
+    assert "locked" in case.again()
+    assert f"Slurm job {job} on " in log.read_text() and job in case.node.jobs(), "the job has been left alone"
     running.process.kill()
     running.process.wait()
     assert "locked" in case.again()
     assert case.project.snakemake("--unlock").returncode == 0
     return case.start().finish()
-
-
-def second_snakemake(case: Case) -> bytes:
-    running = case.start()
-    job = running.sampling()
-    assert "locked" in case.again()
-    replica = running.finish()
-    assert f"Slurm job {job} on " in (case.project.folder / LOG).read_text(), "the job has been left alone"
-    return replica
 
 
 def daemon_restarted(case: Case) -> bytes:
@@ -245,7 +238,7 @@ def disk_full(case: Case) -> bytes:
     return replica
 
 
-CASES = (cancelled_twice, at_its_time_limit, snakemake_killed, second_snakemake, daemon_restarted, disk_full)
+CASES = (cancelled_twice, at_its_time_limit, second_snakemake_and_the_first_killed, daemon_restarted, disk_full)
 
 
 @pytest.fixture(scope="module")
