@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -66,12 +67,13 @@ def run(
     Captions are filled in with `snakemake.params.scale`, as Snakemake's own report does. Raises FileError when a file
     that the page leads to is missing.
     """
+    known = cache(_facts)  # several figures show the same landscape
     page = fill(
         "index.html.j2",
         title=title,
         scale=scale,
         watermark=watermark,
-        figures=[_entry(figure, output.parent, scale) for figure in figures],
+        figures=[_entry(figure, output.parent, scale, known) for figure in figures],
         **_claims(claims, output.parent, {figure.id for figure in figures}),
         claims_link=_link(claims, output.parent),
     )
@@ -99,12 +101,15 @@ def facts(attributes: Mapping[Any, Any]) -> list[tuple[str, str]]:
     return [(label, _readable(name, attributes[name])) for name, label in _FACTS.items() if name in attributes]
 
 
-def _entry(figure: Figure, folder: Path, scale: str) -> dict[str, Any]:
+def _facts(path: Path) -> list[tuple[str, str]]:
+    return facts((read_dataset if path.suffix == ".nc" else read_table)(path).attrs)
+
+
+def _entry(figure: Figure, folder: Path, scale: str, known: Callable[[Path], list]) -> dict[str, Any]:
     links = {name: _link(getattr(figure, name), folder) for name in ("png", "pdf", "csv", "notebook", "html")}
     sources = [
-        {"name": path.stem, "link": _link(path, folder), "facts": facts(read(path).attrs)}
-        for paths, read in ((figure.landscapes, read_dataset), (figure.courses, read_table))
-        for path in paths
+        {"name": path.stem, "link": _link(path, folder), "facts": known(path)}
+        for path in (*figure.landscapes, *figure.courses)
     ]
     text = Markup(caption(figure.caption, scale))
     return {"id": figure.id, "title": figure.title, "caption": text, "sources": sources, **links}
