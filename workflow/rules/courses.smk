@@ -60,7 +60,7 @@ rule run_course:
         " --threads {threads} --device {params.device} 2>&1 | tee {log}"
 
 
-# Alone on the machine: other jobs beside it would be timed too.
+# Alone on the machine: other jobs beside it would be timed too. So first, since later all others would have to end.
 rule measure_step_cost:
     output:
         f"{RESULTS}/courses/step_cost.parquet",
@@ -68,6 +68,7 @@ rule measure_step_cost:
         f"{RESULTS}/logs/courses/step_cost.log",
     benchmark:
         f"{RESULTS}/benchmarks/courses/step_cost.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: workflow.cores or 1
