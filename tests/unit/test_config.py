@@ -372,8 +372,8 @@ def test_mistake_in_the_scale_itself(config, keys, value, text):
         (
             ["devise"],
             "cpu",
-            "devise is not a known key; known keys are scale, device, job_minutes, gpu_share, experiments, courses; did"
-            " you mean device?",
+            "devise is not a known key; known keys are scale, device, job_minutes, gpu_share, gpu_model, experiments,"
+            " courses; did you mean device?",
         ),
     ],
 )

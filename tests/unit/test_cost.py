@@ -11,7 +11,7 @@ from entroscape.errors import UnusableFile
 from entroscape.files import read_table, write_table
 from entroscape.sampling.dynamics import round as dynamics_round
 from entroscape.sampling.workers import Workers
-from entroscape.verbs import cost, course_speed, prepare, speed
+from entroscape.verbs import cost, course_speed, prepare, speed, training_speed
 from entroscape.verbs.sample import read_task
 
 FIGURES = {"A": ["spiral/width-4"], "B": ["spiral/width-4", "courses/add"]}
@@ -55,6 +55,7 @@ def test_a_table_of_costs_that_is_not_whole_is_refused(tmp_path, share):
 @pytest.mark.parametrize("variant", ["width-4", "width-6-published", "width-6-wlmd", "width-6-wlhmc"])
 def test_every_procedure_is_measured_at_its_own_size(tmp_path, monkeypatch, variant):
     monkeypatch.setattr(speed, "SECONDS", 0.05)
+    monkeypatch.setattr(training_speed, "STEPS", 1)
     data = tmp_path / "data.nc"
     prepare.run(settings_for("prepare", "spiral", None, "smoke"), output=data)
     trained = variant == "width-4"
@@ -68,7 +69,8 @@ def test_every_procedure_is_measured_at_its_own_size(tmp_path, monkeypatch, vari
     assert variant in variants(load_experiment("spiral", "smoke"))
 
 
-def test_courses_and_the_search_that_they_need_are_measured(tmp_path):
+def test_courses_and_the_search_that_they_need_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(course_speed, "STEPS", 1)
     courses = load_courses("smoke")
     known = [CourseSettings.of(courses, name) for name in ("add", courses.search.course)]
     course_speed.run(known, SearchSettings.of(courses), output=tmp_path / "speed.parquet", device="cpu")
