@@ -135,7 +135,7 @@ def test_jobs_ask_for_what_the_table_of_costs_says(project):
     without = project.snakemake("--dry-run")
     table.unlink()
     said = run.stdout + run.stderr
-    assert "Estimated for all of smoke: 8.0 GPU-hours, 0.0 CPU-hours, 2.0 GB at most" in said
+    assert "Estimated for all of smoke, from speeds on cuda: 8.0 GPU-hours, 0.0 CPU-hours, 2.0 GB at most" in said
     (sampling,) = re.findall(r"rule sample_landscape:.*?resources: (.*?)\n", said, re.DOTALL)
     assert {"runtime=240", "mem_mb=12000"} <= set(sampling.split(", "))
     assert without.returncode != 0 and "cost.csv is no whole table of costs" in without.stdout + without.stderr

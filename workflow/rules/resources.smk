@@ -107,7 +107,8 @@ if Path(COST_TABLE).exists():
         # what takes several jobs goes on in retries, beside those that make good for failures
         SAMPLING_RETRIES = 3 + int(longest / (SHARE * 60 * RUN.job_minutes[1]))
     if workflow.is_main_process:
+        devices = " and ".join(sorted(set(COSTS["device"])))
         logger.info(
-            f"Estimated for all of {RUN.scale}: {cost.gpu_hours(COSTS):,.1f} GPU-hours, {cost.cpu_hours(COSTS):,.1f} CPU-hours,"
-            f" {cost.gigabytes(COSTS):,.1f} GB at most ({COST_TABLE})"
+            f"Estimated for all of {RUN.scale}, from speeds on {devices}: {cost.gpu_hours(COSTS):,.1f} GPU-hours,"
+            f" {cost.cpu_hours(COSTS):,.1f} CPU-hours, {cost.gigabytes(COSTS):,.1f} GB at most ({COST_TABLE})"
         )
