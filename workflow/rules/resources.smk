@@ -91,6 +91,7 @@ def megabytes(job, item):
 LEAST_MEMORY = 4000  # MB; torch alone takes some 400, with a GPU some 3,000
 # A search and the baselines that follow it are one job; with GPUs no more than these, since they would have one in turns.
 BASELINES = "baselines" if RUN.device == "cpu" else "gpu_baselines"
+MOST_RETRIES = 30  # a mistake must not be repeated thousands of times
 COURSE_GPUS = int(RUN.device != "cpu")
 COURSE_GPU_MODEL = RUN.gpu_model if RUN.gpu_model and COURSE_GPUS else ""
 ESTIMATED = {}
@@ -105,7 +106,8 @@ if Path(COST_TABLE).exists():
     longest = COSTS.loc[COSTS["job"] == "sample", "seconds"].max()
     if longest > SHARE * 60 * RUN.job_minutes[1]:
         # what takes several jobs goes on in retries, beside those that make good for failures
-        SAMPLING_RETRIES = 3 + int(longest / (SHARE * 60 * RUN.job_minutes[1]))
+        jobs = int(longest / (SHARE * 60 * RUN.job_minutes[1]))
+        SAMPLING_RETRIES = min(3 + jobs, MOST_RETRIES)
     if workflow.is_main_process:
         devices = " and ".join(sorted(set(COSTS["device"])))
         logger.info(
