@@ -106,8 +106,8 @@ if Path(COST_TABLE).exists():
     longest = COSTS.loc[COSTS["job"] == "sample", "seconds"].max()
     if longest > SHARE * 60 * RUN.job_minutes[1]:
         # what takes several jobs goes on in retries, beside those that make good for failures
-        jobs = int(longest / (SHARE * 60 * RUN.job_minutes[1]))
-        SAMPLING_RETRIES = min(3 + jobs, MOST_RETRIES)
+        further = int(longest / (SHARE * 60 * RUN.job_minutes[1]))
+        SAMPLING_RETRIES = min(3 + further, MOST_RETRIES)
     if workflow.is_main_process:
         devices = " and ".join(sorted(set(COSTS["device"])))
         logger.info(
