@@ -10,10 +10,10 @@ import errno
 import io
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from entroscape.errors import FileError, UnusableFile
 
@@ -103,6 +103,11 @@ def write_table(table: "pd.DataFrame", path: Path | str) -> None:
 def read_table(path: Path | str) -> "pd.DataFrame":
     """Load a whole parquet file; raises FileError when it cannot be read, UnusableFile when it is damaged."""
     return _parse(path, _table, "parquet")
+
+
+def read_attributes(path: Path) -> Mapping[Any, Any]:
+    """Attributes of a netCDF or parquet file, all of which is read; raises as `read_dataset` and `read_table`."""
+    return (read_dataset if path.suffix == ".nc" else read_table)(path).attrs
 
 
 def _dataset(buffer: io.BytesIO) -> "xr.Dataset":

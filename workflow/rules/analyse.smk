@@ -18,7 +18,7 @@ rule analyse_landscape:
         ENVIRONMENT
     params:
         settings=seen_by("analyse"),
-        code=code_of("verbs.analyse"),
+        code=code_of("analyse"),
         scale=RUN.scale,
     shell:
         "entroscape analyse {wildcards.experiment} {wildcards.variant} --scale {params.scale}"
@@ -51,7 +51,7 @@ rule find_milestones:
     conda:
         ENVIRONMENT
     params:
-        code=code_of("verbs.milestones"),
+        code=code_of("milestones"),
         files=lambda w, input: " ".join(
             [f"--course {path}" for path in input.courses]
             + [f"--step-cost {path}" for path in input.step_cost]
@@ -101,7 +101,7 @@ for claims_file, judge, judged, about_courses in [
             settings=settings_json(
                 checked(claims_settings, RUN.scale, judged, courses=about_courses)
             ),
-            code=code_of("verbs.claims"),
+            code=code_of("claims"),
             scale=RUN.scale,
             experiments=" ".join(judged),
             files=lambda w, input: " ".join(

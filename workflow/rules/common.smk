@@ -29,7 +29,7 @@ from entroscape.config.settings import (
 )
 from entroscape.digest import code_digest
 from entroscape.errors import EntroscapeError
-from entroscape.verbs.code import modules_by_kind
+from entroscape.verbs.code import code_of
 from entroscape.verbs.notebook import imported_modules
 
 # Jobs find `entroscape` beside the Python that runs Snakemake, whether or not its environment is active.
@@ -91,20 +91,9 @@ def seen_by(verb):
     return lambda wildcards: settings_json(job_settings(verb, wildcards))
 
 
-code_digest = cache(code_digest)  # many jobs share their modules
-
-
-def code_of(*modules):
-    """Digest of modules of the library and of all they import."""
-    return code_digest(*(f"entroscape.{module}" for module in modules))
-
-
 def code_by_kind(verb, of=None):
     """Param function: digest of a verb and of what it imports by kind, as its settings (or those `of` another) say."""
-    return lambda wildcards: code_digest(
-        f"entroscape.verbs.{verb}",
-        *modules_by_kind(job_settings(of or verb, wildcards)),
-    )
+    return lambda wildcards: code_of(verb, job_settings(of or verb, wildcards))
 
 
 def variant_of(wildcards):

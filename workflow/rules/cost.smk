@@ -44,7 +44,7 @@ rule measure_course_speed:
         settings=[
             settings_json(CourseSettings.of(COURSES, name)) for name in COURSE_NAMES
         ],
-        code=code_of("verbs.course_speed"),
+        code=code_of("course_speed"),
         scale=RUN.scale,
         device=RUN.device,
     shell:
@@ -69,7 +69,7 @@ rule cost:
     params:
         figures=json.dumps({figure: items_of(figure) for figure in FIGURES}),
         published=json.dumps(PUBLISHED_HOURS),
-        code=code_of("verbs.cost"),
+        code=code_of("cost"),
         files=lambda w, input: " ".join(f"--speed {path}" for path in input),
     shell:
         "entroscape cost --figures {params.figures:q} --published {params.published:q} {params.files}"

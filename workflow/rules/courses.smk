@@ -21,7 +21,7 @@ rule search_wand:
         gpu_model=COURSE_GPU_MODEL,
     params:
         settings=settings_json(SearchSettings.of(COURSES)),
-        code=code_of("verbs.search_wand"),
+        code=code_of("search_wand"),
         scale=RUN.scale,
         device=RUN.device,
     shell:
@@ -51,7 +51,7 @@ rule run_course:
         gpu_model=COURSE_GPU_MODEL,
     params:
         settings=lambda wildcards: settings_json(course_settings(wildcards)),
-        code=code_of("verbs.course"),
+        code=code_of("course"),
         scale=RUN.scale,
         device=RUN.device,
         search=lambda wildcards, input: f"--search {input}" if input else "",
@@ -74,7 +74,7 @@ rule measure_step_cost:
     threads: workflow.cores or 1
     params:
         settings=settings_json(CostSettings.of(COURSES)),
-        code=code_of("verbs.step_cost"),
+        code=code_of("step_cost"),
         scale=RUN.scale,
     shell:
         "entroscape step-cost --scale {params.scale} --output {output} 2>&1 | tee {log}"

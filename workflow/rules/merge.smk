@@ -21,7 +21,7 @@ rule merge_landscapes:
         ENVIRONMENT
     params:
         settings=seen_by("merge"),
-        code=code_of("verbs.merge"),
+        code=code_of("merge"),
         scale=RUN.scale,
         files=lambda w, input: " ".join(
             [f"--replica {path}" for path in input.replicas]

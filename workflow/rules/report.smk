@@ -69,7 +69,7 @@ rule write_index:
         ENVIRONMENT
     params:
         entries=entries,
-        code=code_of("verbs.index"),
+        code=code_of("index"),
         scale=RUN.scale,
         watermark=f"--watermark {SCALE.watermark}" if SCALE.watermark else "",
     shell:

@@ -59,6 +59,11 @@ def search_item(wildcards):
     return f"courses/{COURSES.search.course}"
 
 
+def estimated(column, job, item):
+    """Of a job, 0 where nothing is known."""
+    return ESTIMATED.get((job, item), {}).get(column, 0.0)
+
+
 def minutes(job, item):
     """Resource function: twice the time that a job should take, more on each retry, never less than `job_minutes` say.
 
@@ -68,7 +73,7 @@ def minutes(job, item):
     shortest, longest = RUN.job_minutes
 
     def asked(wildcards, attempt):
-        seconds = ESTIMATED.get((job, item(wildcards)), {}).get("seconds", 0.0)
+        seconds = estimated("seconds", job, item(wildcards))
         asks = attempt * max(shortest, round(2 * seconds / 60))
         return min(asks, longest) if job == "sample" else asks
 
@@ -82,7 +87,7 @@ def megabytes(job, item):
     """
 
     def asked(wildcards, attempt):
-        memory = ESTIMATED.get((job, item(wildcards)), {}).get("memory_mb", 0.0)
+        memory = estimated("memory_mb", job, item(wildcards))
         return min(attempt, 3) * max(LEAST_MEMORY, round(1.5 * memory))
 
     return asked
@@ -104,10 +109,10 @@ if Path(COST_TABLE).exists():
     COSTS = checked(cost.read, COST_TABLE)
     ESTIMATED = COSTS.set_index(["job", "item"]).to_dict("index")
     longest = COSTS.loc[COSTS["job"] == "sample", "seconds"].max()
-    if longest > SHARE * 60 * RUN.job_minutes[1]:
+    one_job = SHARE * 60 * RUN.job_minutes[1]
+    if longest > one_job:
         # what takes several jobs goes on in retries, beside those that make good for failures
-        further = int(longest / (SHARE * 60 * RUN.job_minutes[1]))
-        SAMPLING_RETRIES = min(3 + further, MOST_RETRIES)
+        SAMPLING_RETRIES = min(3 + int(longest / one_job), MOST_RETRIES)
     if workflow.is_main_process:
         devices = " and ".join(sorted(set(COSTS["device"])))
         logger.info(

@@ -45,7 +45,7 @@ rule measure_step_size:
         ENVIRONMENT
     params:
         settings=settings_json(checked(load_step_size, RUN.scale)),
-        code=code_of("verbs.step_size"),
+        code=code_of("step_size"),
         scale=RUN.scale,
     shell:
         "entroscape step-size --scale {params.scale} --output {output} 2>&1 | tee {log}"

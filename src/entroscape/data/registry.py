@@ -8,16 +8,11 @@ from entroscape.data.dataset import TaskData
 from entroscape.data.sources import FOLDER
 
 
-def data_module(kind: str) -> str:
-    """Name of the module that makes data of a kind."""
-    return f"entroscape.data.{kind}"
-
-
 def make_data(section: Data, folder: Path = FOLDER) -> TaskData:
     """Data of the section's kind, made from files in `folder`; equal sections give equal arrays.
 
     Raises FileError for a file that is missing or not the right one, ConfigError for numbers that do not fit it.
     """
-    module = importlib.import_module(data_module(section.kind))
+    module = importlib.import_module(f"entroscape.data.{section.kind}")
     data: TaskData = module.make(section, folder) if isinstance(section, FileData) else module.make(section)
     return data

@@ -12,12 +12,7 @@ from entroscape.models.layout import ParameterLayout, box_half_width
 from entroscape.models.network import Network
 from entroscape.models.start import draw
 
-__all__ = ["Network", "make_network", "network_module"]
-
-
-def network_module(kind: str) -> str:
-    """Name of the module of a kind of network; imported on use, so that work on one kind depends on that one alone."""
-    return f"entroscape.models.{kind}"
+__all__ = ["Network", "make_network"]
 
 
 def make_network(settings: NetworkSettings, data: TaskData) -> Network:
@@ -25,7 +20,8 @@ def make_network(settings: NetworkSettings, data: TaskData) -> Network:
 
     Raises ConfigError for data that this kind of network cannot take.
     """
-    module = importlib.import_module(network_module(settings.kind))
+    # imported on use, so that work on one kind depends on that one alone (entroscape.verbs.code)
+    module = importlib.import_module(f"entroscape.models.{settings.kind}")
     outputs = 1 if data.classes is None else data.classes
     layout, logits, prepare = module.build(settings, data.x_train.shape[1:], outputs)
     initial = partial(draw, layout=layout, start=settings.start)

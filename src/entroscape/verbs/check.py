@@ -6,7 +6,7 @@ What is not is set aside, so that the workflow makes it again, and with it all t
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from entroscape.config.courses import CostSettings, CourseSettings, SearchSettin
 from entroscape.config.load import load_courses, load_experiment, load_step_size
 from entroscape.config.settings import settings_of
 from entroscape.errors import ConfigError, UnusableFile
-from entroscape.files import is_set_aside, read_bytes, read_dataset, read_table, set_aside
+from entroscape.files import is_set_aside, read_attributes, read_bytes, set_aside
 from entroscape.provenance import differences
 from entroscape.verbs.code import code_of
 
@@ -36,7 +36,6 @@ MADE_BY = {
     r"step_size\.parquet": "step_size",
     r"milestones\.parquet": "milestones",
 }
-READ: dict[str, Callable] = {".nc": read_dataset, ".parquet": read_table}
 ENDS = {  # of files that nothing reads, when they are whole
     ".png": (b"IEND\xaeB`\x82",),
     ".pdf": (b"%%EOF\n", b"%%EOF"),
@@ -109,18 +108,18 @@ def _files(results: Path) -> Iterator[Path]:
 
 def _check(path: Path, place: str, now: Now) -> None:
     """Raise UnusableFile if the file is damaged, or would be made otherwise now."""
-    if path.suffix not in READ:
+    if path.suffix not in (".nc", ".parquet"):
         if not read_bytes(path).endswith(ENDS.get(path.suffix, (b"",))):
             raise UnusableFile(path, "is not whole")
         return
-    attributes = READ[path.suffix](path).attrs
+    attributes = read_attributes(path)
     for pattern, verb in MADE_BY.items():
         if names := re.fullmatch(pattern, place):
             _compare(path, attributes, now.attributes(verb, names.groupdict()))
             break
 
 
-def _compare(path: Path, attributes: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _compare(path: Path, attributes: Mapping[Any, Any], wanted: dict[str, Any]) -> None:
     try:
         stored = json.loads(attributes["settings"])
     except (KeyError, ValueError):

@@ -1,13 +1,17 @@
 """What a verb runs: its own module, and those that it imports by kind, as its settings name them."""
 
+from functools import cache
+
 from entroscape.config.section import Section
 from entroscape.config.settings import PrepareSettings, SampleSettings, SearchSettings, TrainSettings
 from entroscape.digest import code_digest
 
+_digest = cache(code_digest)  # many jobs and files share their modules
+
 
 def code_of(verb: str, settings: Section | None = None) -> str:
     """Digest of the code of a verb, as its results carry it and as its rule tracks it."""
-    return code_digest(f"entroscape.verbs.{verb}", *modules_by_kind(settings))
+    return _digest(f"entroscape.verbs.{verb}", *modules_by_kind(settings))
 
 
 def modules_by_kind(settings: Section | None) -> list[str]:

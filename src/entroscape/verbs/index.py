@@ -18,7 +18,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from entroscape.errors import EntroscapeError, FileError, UnusableFile
-from entroscape.files import read_bytes, read_dataset, read_table, write_text
+from entroscape.files import read_attributes, read_bytes, write_text
 from entroscape.plotting.imprint import power_of_ten
 from entroscape.templates import fill
 
@@ -67,7 +67,7 @@ def run(
     Captions are filled in with `snakemake.params.scale`, as Snakemake's own report does. Raises FileError when a file
     that the page leads to is missing.
     """
-    known = cache(_facts)  # several figures show the same landscape
+    known = cache(lambda path: facts(read_attributes(path)))  # several figures show the same landscape
     page = fill(
         "index.html.j2",
         title=title,
@@ -99,10 +99,6 @@ def caption(template: Path, scale: str) -> str:
 def facts(attributes: Mapping[Any, Any]) -> list[tuple[str, str]]:
     """What the attributes of a landscape or a course say about where it comes from, for reading."""
     return [(label, _readable(name, attributes[name])) for name, label in _FACTS.items() if name in attributes]
-
-
-def _facts(path: Path) -> list[tuple[str, str]]:
-    return facts((read_dataset if path.suffix == ".nc" else read_table)(path).attrs)
 
 
 def _entry(figure: Figure, folder: Path, scale: str, known: Callable[[Path], list]) -> dict[str, Any]:

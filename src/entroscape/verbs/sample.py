@@ -1,7 +1,6 @@
 """Sample one landscape once: one independent run (replica) of one variant."""
 
 import hashlib
-import importlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import generator
 from entroscape.sampling import checkpoint
-from entroscape.sampling.modules import sampler_modules
+from entroscape.sampling.modules import imported
 from entroscape.sampling.run import drive
 from entroscape.verbs.code import code_of
 
@@ -48,8 +47,7 @@ def run(
     keep_freed()
     torch.set_num_threads(1)  # threads share the walkers, not the tensors
     device = chosen_device(device, settings)
-    modules = sampler_modules(settings.procedure.procedure, settings.network.kind)
-    procedure, task_module = (importlib.import_module(module) for module in modules[:2])
+    procedure, task_module = imported(settings.procedure.procedure, settings.network.kind)
     code = code_of("sample", settings)
     identity = {
         "settings": settings.model_dump(mode="json"),

@@ -4,7 +4,6 @@ What planned runs take follows.
 """
 
 import dataclasses
-import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from entroscape.files import write_table
 from entroscape.memory import keep_freed, peak_megabytes
 from entroscape.models import make_network
 from entroscape.random import generator, torch_generator
-from entroscape.sampling.modules import sampler_modules
+from entroscape.sampling.modules import imported
 from entroscape.sampling.workers import Workers
 from entroscape.verbs.sample import chosen_device, read_task
 from entroscape.verbs.training_speed import training_speed
@@ -71,7 +70,7 @@ def _sampling(settings: SampleSettings, data: Path, device: str, threads: int) -
             brief = _briefer(brief, ROUND * speed)
         speed, saved = _watched(brief, task, device, workers, seconds=SECONDS)
     share = walkers / _walkers(brief)
-    _, task_module = _modules(settings)
+    _, task_module = imported(settings.procedure.procedure, settings.network.kind)
     planned = task_module.make_problem(settings, task, "cpu")
     return dict(
         updates=planned.steps * _updates(settings, planned),
@@ -85,7 +84,7 @@ def _watched(
     settings: SampleSettings, task: TaskData, device: str, workers: Workers, seconds: float
 ) -> tuple[float, float]:
     """Updates per second, for so many seconds or one round, and megabytes of the state that is saved."""
-    procedure, task_module = _modules(settings)
+    procedure, task_module = imported(settings.procedure.procedure, settings.network.kind)
     problem = task_module.make_problem(settings, task, device)
     network = make_network(settings.network, task)
     theta = network.domain.project(network.initial(torch_generator("speed"), STARTS)).numpy()
@@ -104,12 +103,6 @@ def _megabytes(state: Any) -> float:
     """Of the arrays of a state. A checkpoint has them all, a replica the largest, both compressed."""
     values = (getattr(state, field.name) for field in dataclasses.fields(state))
     return sum(value.nbytes for value in values if isinstance(value, np.ndarray | torch.Tensor)) / 1e6
-
-
-def _modules(settings: SampleSettings) -> tuple[Any, Any]:
-    """The modules of the procedure and of its problems."""
-    names = sampler_modules(settings.procedure.procedure, settings.network.kind)
-    return importlib.import_module(names[0]), importlib.import_module(names[1])
 
 
 def _updates(settings: SampleSettings, problem: Any) -> int:

@@ -26,7 +26,7 @@ def training_speed(search: SearchSettings, settings: TrainSettings, *, data: Pat
     protocols = list(itertools.product(search.optimizers, problem.protocols))
     runs = Runs.grid([(*one, 1e-3) for one in protocols], max(sizes), settings.runs)
     part = next(runs.parts(problem.runs_at_once(max(sizes))))
-    per_step, per_record, columns = _trained(problem, part, settings, device)
+    per_step, per_record, columns = _trained(problem, part, settings)
     searched = sum(len(grid.rates(name)) for name in search.optimizers) * len(problem.protocols) * len(sizes)
     updates = searched * grid.runs * grid.steps + 2 * len(runs) * settings.steps
     records = len(runs) * (settings.steps // settings.record_every + 1)
@@ -39,16 +39,16 @@ def training_speed(search: SearchSettings, settings: TrainSettings, *, data: Pat
     )
 
 
-def _trained(problem: Problem, runs: Runs, settings: TrainSettings, device: str) -> tuple[float, float, int]:
+def _trained(problem: Problem, runs: Runs, settings: TrainSettings) -> tuple[float, float, int]:
     """Seconds per step and per record of a run, and columns of the records, from some steps after a first one."""
-    random = torch_generator("speed", device=device)
+    random = torch_generator("speed", device=str(problem.device))
     state, step = init_state(problem, runs, random), build_step(problem, runs, settings.momentum, settings.adamw)
     state = step(state, random)
-    devices.wait(device)
+    devices.wait(problem.device.type)
     began = time.perf_counter()
     for _ in range(STEPS):
         state = step(state, random)
-    devices.wait(device)
+    devices.wait(problem.device.type)
     stepped = time.perf_counter()
     record = measure(problem, state.theta, STEPS, settings.observables.y)
     measured = time.perf_counter()
