@@ -45,6 +45,11 @@ class Box:
         """The nearest points of the box."""
         return theta.clamp(-self.half_width, self.half_width)
 
+    def draw(self, count: int, parameters: int, generator: torch.Generator) -> Tensor:
+        """Places[count, parameters] drawn evenly from the box."""
+        unit = torch.rand(count, parameters, generator=generator, dtype=self.dtype, device=self.device)
+        return self.project((2 * unit - 1) * self.half_width)
+
     def inside(self, theta: Tensor) -> Tensor:
         """Whether walkers are in the box, bool[W]; false where a parameter is nan."""
         return (theta.abs() <= self.half_width).all(dim=1)
@@ -100,6 +105,10 @@ class Shell:
     def project(self, theta: Tensor) -> Tensor:
         """The nearest points of the shell; nan for a vector of zeros, which has none."""
         return theta * (self.norm / _length(theta)).to(theta.dtype)
+
+    def draw(self, count: int, parameters: int, generator: torch.Generator) -> Tensor:
+        """Places[count, parameters] drawn evenly from the shell."""
+        return self.project(torch.randn(count, parameters, generator=generator, dtype=self.dtype, device=self.device))
 
     def inside(self, theta: Tensor) -> Tensor:
         """Whether walkers are on the shell, but for rounding, bool[W]; false where a parameter is nan."""

@@ -11,6 +11,17 @@ X = "ln_train_loss"
 MAP = (X, "test_accuracy")  # dimensions of the maps that Monte Carlo samples
 
 
+ACCURACY_BINS = 100  # at most, on the true accuracy beside a smooth coordinate: thresholds are hundredths or attainable
+
+
+def accuracy_bins(test_points: int) -> int:
+    """How many equal steps from 0 to 1 the true accuracy is counted in: one for each point, or `ACCURACY_BINS`.
+
+    Row k holds accuracies from k / bins up to the next row, and the last one the accuracy 1 alone.
+    """
+    return min(test_points, ACCURACY_BINS)
+
+
 def dimensions(dataset: xr.Dataset) -> tuple[str, str]:
     """Dimensions (x, y) of the maps in what a sampler or a merge left behind."""
     entropy = dataset["entropy" if "entropy" in dataset else "weight_entropy"]

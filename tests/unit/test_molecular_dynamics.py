@@ -296,16 +296,26 @@ def test_neighbours_take_turns():
     assert state.exchanges[:, 0].tolist() == [3 * 4, 2 * 4]
 
 
-def trips(*columns: int, known=range(8)) -> int:
+def trips(*columns: int) -> int:
     """Round trips of a configuration seen in these columns, one a round; another rests in the middle."""
     problem, state = start(ONE, walkers=2)
-    state.entropy[0, list(known), 0] = 1.0
     for column in columns:
         state.coordinates[0] = torch.tensor([GRID.x_centres[column], 0.1])
         state.coordinates[1] = 0.0
         count_round_trips(problem, state)
-    assert state.round_trips[1] == 0
-    return int(state.round_trips[0])
+    assert state.round_trips[0, 1] == state.round_trips[1].max() == 0
+    return int(state.round_trips[0, 0])
+
+
+def crossings(*rows: int, known=range(GRID.rows)) -> int:
+    """The same in y, seen in these rows, with those known in some column."""
+    problem, state = start(ONE, walkers=2)
+    state.entropy[0, 3, list(known)] = 1.0
+    for row in rows:
+        state.coordinates[1] = torch.tensor([GRID.y_values[row], 0.0])
+        count_round_trips(problem, state)
+    assert state.round_trips[0].max() == 0
+    return int(state.round_trips[1, 0])
 
 
 def test_round_trips():
@@ -314,7 +324,14 @@ def test_round_trips():
     assert trips(0, 7, 0, 7, 0, 7) == 2
     assert trips(6, 1, 6) == 1, "the columns next to the ends count as ends"
     assert trips(5, 1, 5) == trips(6, 2, 6) == 0
-    assert trips(5, 2, 5, known=range(1, 7)) == 1, "the ends are those of the columns with a map"
+
+
+def test_crossings_in_y_go_from_one_outer_third_of_the_known_rows_to_the_other_and_back():
+    top = GRID.rows - 1
+    assert crossings(top, 0, top) == crossings(0, top, 0, top) == 1
+    assert crossings(top, GRID.rows // 2, top) == 0
+    assert crossings(top, 0, top, known=[0]) == 0, "one row has no thirds"
+    assert crossings(1, 0, 1, known=[0, 1]) == 1
 
 
 def test_a_configuration_is_followed_through_windows():
@@ -324,7 +341,7 @@ def test_a_configuration_is_followed_through_windows():
         state.coordinates[0] = torch.tensor([0.9, 0.3, -0.9, 0.3]).double()
         count_round_trips(problem, state)
         state.labels[:, 0] = state.labels.flip(0)[:, 0].clone()
-    assert state.round_trips.tolist() == [1, 0, 0, 0]
+    assert state.round_trips[0].tolist() == [1, 0, 0, 0]
 
 
 def test_kinetic_temperature_is_that_of_each_tensor_in_each_window():
@@ -445,6 +462,8 @@ def test_dataset_of_a_finished_run():
         "flatness": ("window",),
         "exchange_rate": ("overlap",),
         "round_trips": ("configuration",),
+        "round_trips_in_y": ("configuration",),
+        "start_kind": ("window", "walker"),
         "accuracy_sum": ("window", "walker", x, y),
     }
     assert dict(dataset.sizes) == dict(block=8, window=2, walker=3, edge=2, tensor=2, overlap=1, configuration=6) | {

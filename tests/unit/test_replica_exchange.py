@@ -178,14 +178,25 @@ def test_a_column_without_entropy_is_closed_when_the_next_round_is_frozen(done, 
     assert acceptance_rate(problem, state, attempts=20) == rate
 
 
-def trips(*rounds, visited=range(2, 14)) -> int:
+def trips(*rounds) -> int:
     """Round trips of a configuration that spans these (lowest, highest) columns, one pair a round; another rests."""
     problem, state = start([(-0.7, 0.5)])
-    state.ceiling[0, list(visited)] = 0.0
     for lowest, highest in rounds:
-        _count_round_trips(problem, state, [np.array([[0, 0, 0, lowest, highest], [0, 0, 0, 7, 7]])])
-    assert state.round_trips[1] == 0
-    return int(state.round_trips[0])
+        _count_round_trips(problem, state, [np.array([[0, 0, 0, lowest, highest, 3, 3], [0, 0, 0, 7, 7, 3, 3]])])
+    assert state.round_trips[0, 1] == state.round_trips[1].max() == 0
+    return int(state.round_trips[0, 0])
+
+
+def crossings(*rounds, known=range(2, 11)) -> int:
+    """The same in y, between (lowest, highest) rows, with these rows known in some column."""
+    problem, state = start([(-0.7, 0.5)])
+    state.entropy[0, 5, list(known)] = 1.0
+    state.ceiling[0, 5] = 1.0
+    state.entropy[0, 6, 1], state.ceiling[0, 6] = 1.0, 1.0 + problem.settings.depth  # too deep to be flattened
+    for lowest, highest in rounds:
+        _count_round_trips(problem, state, [np.array([[0, 0, 0, 7, 7, lowest, highest], [0, 0, 0, 7, 7, 6, 6]])])
+    assert state.round_trips[1, 1] == state.round_trips[0].max() == 0
+    return int(state.round_trips[1, 0])
 
 
 def test_round_trips():
@@ -198,8 +209,18 @@ def test_round_trips():
     assert trips(low, high, low, high, low, high) == 2
     assert trips((12, 12), (3, 3), (12, 12)) == 1, "the columns next to the ends count as ends"
     assert trips((11, 11), (3, 3), (11, 11)) == 0
-    assert trips(high, low, high, visited=range(1, 14)) == 1
-    assert trips(high, low, high, visited=range(14)) == 0, "column 0 is an end, once anyone has been there"
+
+
+def test_the_ends_are_those_of_the_range_asked_for_whether_or_not_anyone_was_there():
+    assert trips((12, 12), (4, 4), (12, 12)) == 0
+
+
+def test_crossings_in_y_go_from_one_outer_third_of_the_known_rows_to_the_other_and_back():
+    assert crossings((8, 8), (4, 4), (8, 8)) == 1
+    assert crossings((8, 10), (2, 4), (5, 7), (5, 7)) == 0
+    assert crossings((7, 7), (4, 4), (7, 7)) == crossings((8, 8), (5, 5), (8, 8)) == 0, "the middle third is neither"
+    assert crossings((3, 3), (2, 2), (3, 3), known=[2, 3]) == 1
+    assert crossings((2, 2), (2, 2), (2, 2), known=[2]) == 0, "one row has no thirds"
 
 
 def test_both_ends_in_one_round_never_overcount():
@@ -211,12 +232,14 @@ def test_both_ends_in_one_round_never_overcount():
 
 def test_a_configuration_is_followed_through_windows():
     problem, state = start([(-0.1, 0.5), (-0.7, 0.1)])
-    state.ceiling[:, 2:14] = 0.0
-    reports = [np.array([[0, 0, 0, 9, 13], [0, 0, 0, 9, 10]]), np.array([[0, 0, 0, 2, 9], [0, 0, 0, 7, 9]])]
+    reports = [
+        np.array([[0, 0, 0, 9, 13, 3, 3], [0, 0, 0, 9, 10, 3, 3]]),
+        np.array([[0, 0, 0, 2, 9, 3, 3], [0, 0, 0, 7, 9, 3, 3]]),
+    ]
     for _ in range(3):  # ladder 0 touches the ends and is exchanged after each round, ladder 1 does neither
         _count_round_trips(problem, state, reports)
         state.labels[:, 0] = state.labels[::-1, 0].copy()
-    assert state.round_trips.tolist() == [1, 0, 0, 0]
+    assert state.round_trips[0].tolist() == [1, 0, 0, 0]
 
 
 def test_flatness_compares_the_flattened_bins_only():

@@ -13,17 +13,18 @@ from entroscape.config.sampler import Axis, LnTestLoss, Observables, TrueAccurac
 from entroscape.observables import ln_loss
 from entroscape.training import seeds as module
 from entroscape.training.baselines import Record
-from entroscape.training.seeds import STATES_PER_BIN, Seeds, Wanted, continued_runs, course, descend, hop, lowest
+from entroscape.training.seeds import STATES_PER_BIN, Seeds, Wanted, continued_runs, cool, course, descend, hop, lowest
 
 AXIS = Axis(min=-3.0, max=0.0, bin_width=0.5)
 TWO = Wanted(AXIS, TrueAccuracy(kind="test_accuracy"), 2)
 ACCURACY = Observables(ln_train_loss=AXIS, y=TWO.y)
 
 
-def seeds(losses, runs, y=0.0) -> Seeds:
+def seeds(losses, runs, y=0.0, kinds="sgd") -> Seeds:
     """One-parameter states that carry their place in the list."""
     n = len(losses)
-    return Seeds(np.arange(n, dtype=float)[:, None], np.array(losses, float), np.full(n, y), np.array(runs))
+    theta = np.arange(n, dtype=float)[:, None]
+    return Seeds(theta, np.array(losses, float), np.full(n, y), np.array(runs), np.full(n, kinds))
 
 
 def kept(losses, runs, wanted=TWO, **options) -> list[float]:
@@ -44,6 +45,14 @@ def test_a_late_new_run_displaces_a_repeat_but_not_another_run():
     pool = TWO.keep(pool, seeds([-0.3], [7]))
     assert sorted(pool.run) == [5, 7]
     assert TWO.keep(pool, seeds([-0.3], [8])) is pool
+
+
+def test_each_kind_has_its_own_states_in_a_bin():
+    kinds = np.array(["sgd", "sgd", "sgd", "cooled", "cooled", "cooled"])
+    assert kept([-0.1] * 6, range(6), kinds=kinds) == [0, 1, 3, 4]
+    pool = TWO.keep(seeds([], []), seeds([-0.1, -0.2], [0, 1]))
+    pool = TWO.keep(pool, seeds([-0.1, -0.2], [2, 3], kinds="perturbed"))
+    assert sorted(pool.kind) == ["perturbed", "perturbed", "sgd", "sgd"]
 
 
 def test_states_off_an_axis_or_not_finite_are_left_out():
@@ -88,6 +97,7 @@ def test_dataset_runs_from_low_to_high_loss_with_rows_kept_together():
     assert dataset.ln_train_loss.values.tolist() == [-2.0, -1.0, -0.5]
     assert dataset.theta.dims == ("state", "parameter") and dataset.theta.values[:, 0].tolist() == [1, 2, 0]
     assert dataset.run.values.tolist() == [4, 5, 3] and dataset.ln_test_loss.dims == ("state",)
+    assert dataset.start_kind.values.tolist() == ["sgd"] * 3
 
 
 def test_lowest_skips_diverged_states():
@@ -136,7 +146,7 @@ def test_hopping_stays_on_a_shell_and_goes_down_there():
     task = problem(shell=6.0)
     start = task.domain.project(task.network.initial(generator(), 12))
     path = list(hop(task, start, rounds=2, steps=200, record_every=200, generator=generator()))
-    assert all(record.inside.all() for record, _ in path)
+    assert all(record.inside.all() for record, *_ in path)
     assert np.median(path[0][0].ln_train_loss) < np.median(task.ln_train_loss(start)) - 0.3
     assert path[1][0].ln_train_loss.min() < path[0][0].ln_train_loss.min()
 
@@ -146,7 +156,7 @@ def test_a_regression_with_more_parameters_than_points_is_followed_down_to_any_l
     start = task.domain.project(task.network.initial(generator(), 8))
     lowest = min(
         record.ln_train_loss.min()
-        for record, _ in hop(task, start, rounds=5, steps=300, record_every=50, generator=generator())
+        for record, *_ in hop(task, start, rounds=5, steps=300, record_every=50, generator=generator())
     )
     assert lowest < -12
 
@@ -156,9 +166,19 @@ def test_hopping_goes_below_one_descent_and_tells_where_each_state_comes_from(la
     path = list(hop(problem(), last.theta, **options, generator=generator()))
     assert len(path) == 3
     assert path[0][1].tolist() == list(range(12))
-    lowest = [record.ln_train_loss.min() for record, _ in path]
+    lowest = [record.ln_train_loss.min() for record, *_ in path]
     assert lowest[-1] < lowest[0] - 0.1
-    for (before, source), (after, origin) in pairwise(path):
+    assert not path[0][2].any(), "at first nothing is shaken"
+    for (before, source, _), (after, origin, shaken) in pairwise(path):
+        assert shaken[3:].all()
         assert after.inside.all()
         best = np.argsort(before.ln_train_loss, kind="stable")[:3]
         assert origin.tolist() == np.tile(source[best], 4).tolist()
+
+
+def test_random_points_are_cooled_inside_the_domain_and_owe_nothing_to_training():
+    task = problem()
+    records = list(cool(task, 12, 300, 150, generator()))
+    anywhere = task.domain.draw(12, task.network.layout.size, generator())
+    assert len(records) == 2 and all(record.inside.all() for record in records)
+    assert np.median(records[-1].ln_train_loss) < np.median(task.ln_train_loss(anywhere)) - 0.5

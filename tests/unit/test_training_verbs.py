@@ -97,7 +97,11 @@ def test_seeds_are_states_in_the_box_with_their_own_coordinates(folder):
     np.testing.assert_allclose(seeds.ln_train_loss, ln_loss(logits(theta, task.x_train), task.y_train), atol=1e-12)
     np.testing.assert_allclose(seeds.test_accuracy, accuracy(logits(theta, task.x_test), task.y_test))
     assert seeds.ln_train_loss.min() < read_table(folder / "train.parquet").ln_train_loss.min()
-    assert set(seeds.run.to_numpy()) <= set(range(8)) and max(seeds.run) > 3  # runs of both optimizers
+    kinds = seeds.start_kind.to_numpy().astype(str)
+    assert set(kinds) == {"sgd", "adam", "perturbed", "cooled"}
+    runs = seeds.run.to_numpy()
+    assert (runs[kinds == "sgd"] < 4).all() and ((runs[kinds == "adam"] >= 4) & (runs[kinds == "adam"] < 8)).all()
+    assert runs[kinds == "cooled"].min() >= 12, "they come from no training"
 
 
 def test_two_runs_give_equal_bytes(folder, tmp_path):

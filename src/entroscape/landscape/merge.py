@@ -8,6 +8,7 @@ import xarray as xr
 from entroscape.errors import SamplingError
 from entroscape.grid import dimensions
 from entroscape.landscape import jackknife
+from entroscape.landscape.curves import column_entropy
 from entroscape.landscape.mixing import r_hat
 from entroscape.landscape.reweight import combine
 
@@ -23,6 +24,8 @@ REPORTS = (
     "flatness",
     "exchange_rate",
     "round_trips",
+    "round_trips_in_y",
+    "start_kind",
 )
 
 
@@ -34,6 +37,8 @@ def merge(replicas: list[xr.Dataset]) -> xr.Dataset:
     the maps without one unit, from which the error of anything read off the map follows (`jackknife.of`);
     entropy_replica and entropy_replica_err[replica, ...], each run on its own. Where the runs summed up the true test
     accuracy of the states in each bin: accuracy, its mean (nan where not visited), and accuracy_left_out[unit, ...].
+    Where they counted states by it: entropy_by_accuracy[x, true accuracy] and entropy_by_accuracy_left_out[unit, ...].
+    r_hat and r_hat_of_y[replica, window]: whether walkers agree (`entroscape.landscape.mixing`).
     entropy_until[block, ...]: S after each eighth of the production; entropy_deposits: S before it, from the deposits.
     Maps of a continuous test metric, which have many more bins, are kept in single precision but for entropy itself.
 
@@ -113,8 +118,11 @@ def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
         if name in replicas[0]:
             merged[name] = xr.concat([replica[name] for replica in replicas], dim="replica")
     merged["r_hat"] = (("replica", "window"), r_hat(visits, weights))
+    merged["r_hat_of_y"] = (("replica", "window"), r_hat(visits, merged[dims[1]].to_numpy()))
     if "accuracy_sum" in replicas[0]:
         merged = merged.merge(_accuracy(replicas, visits))
+    if "accuracy_histogram" in replicas[0]:
+        merged = merged.merge(_by_accuracy(replicas, visits, merged))
     merged = merged.merge(_overlaps(visits, weights))
     return merged if dims[1] == "test_accuracy" else _compact(merged)
 
@@ -155,6 +163,51 @@ def _accuracy(replicas: list[xr.Dataset], visits: np.ndarray) -> xr.Dataset:
                 "accuracy_left_out": (("unit", *dims), total / count),
             }
         )
+
+
+def _by_accuracy(replicas: list[xr.Dataset], visits: np.ndarray, landscape: xr.Dataset) -> xr.Dataset:
+    """S by ln L and true accuracy, and without one ladder at a time: S of the column and how accuracies share it.
+
+    In each window of each run the weighted visits of a column are in proportion to volumes. Windows and runs that share
+    a column count by their visits there.
+    """
+    weighted = np.array([replica["accuracy_histogram"].to_numpy() for replica in replicas]).swapaxes(1, 2)
+    counts = visits.sum(axis=-1)  # [R, walker, window, columns], as those of weighted
+    pooled, number = weighted.sum(axis=1), counts.sum(axis=1)
+    shares = _column_shares(pooled, number)
+    left_out = []
+    ladders = np.ndindex(weighted.shape[:2])
+    for (r, k), entropy in zip(ladders, landscape["entropy_left_out"].to_numpy(), strict=False):
+        rest, others = pooled.copy(), number.copy()
+        rest[r] = np.delete(weighted[r], k, axis=0).sum(axis=0)
+        others[r] = np.delete(counts[r], k, axis=0).sum(axis=0)
+        left_out.append(_split(entropy, _column_shares(rest, others)))
+    dims = (dimensions(replicas[0])[0], "test_accuracy")
+    return xr.Dataset(
+        {
+            "entropy_by_accuracy": (dims, _split(landscape["entropy"].to_numpy(), shares)),
+            "entropy_by_accuracy_left_out": (("unit", *dims), np.array(left_out).reshape(-1, *shares.shape)),
+        },
+        {"test_accuracy": replicas[0]["test_accuracy"]},
+    )
+
+
+def _column_shares(weighted: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Share of each accuracy in the volume of a column, [columns, rows]; 0 where nothing was visited.
+
+    weighted[R, window, columns, rows]: visits in proportion to volumes; number[R, window, columns]: visits.
+    """
+    total = weighted.sum(axis=-1, keepdims=True)
+    shares = weighted / np.where(total > 0, total, 1.0)
+    return np.asarray(
+        (number[..., None] * shares).sum(axis=(0, 1)) / np.maximum(number.sum(axis=(0, 1)), 1e-300)[:, None]
+    )
+
+
+def _split(entropy: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """S of the columns of a map, shared out: [columns, accuracies]."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(column_entropy(entropy)[:, None] + np.log(shares))
 
 
 def _without_each(sums: np.ndarray) -> np.ndarray:

@@ -6,27 +6,29 @@ FEWEST_WALKERS = 4  # of a replica: fewer can be dealt out in too few ways to ca
 DEALS = 400  # drawn where there are more
 
 
-def r_hat(visits: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """R-hat of S in each window of each run, [R, window]: 1 where walkers agree, nan with a single walker.
+def r_hat(visits: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """R-hat of a quantity in each window of each run, [R, window]: 1 where walkers agree, nan with a single walker.
 
-    The scalar that chains are compared in is the frozen map at their places, the S that they see (Gelman and Rubin,
-    Stat. Sci. 7, 457, 1992): sqrt(1 + B / W) with B the variance of the walkers' means and W their mean variance.
+    sqrt(1 + B / W) with B the variance of the walkers' means and W their mean variance (Gelman and Rubin, Stat. Sci. 7,
+    457, 1992). Of interest are the frozen map at the walkers' places, the S that they see, and the test metric.
 
     Parameters
     ----------
     visits
         [R, walker, window, columns, rows] of each walker in production, which may be weighted.
-    weights
-        [R, window, columns, rows], the frozen map; -inf where a window is closed.
+    seen
+        The quantity in each bin, of a shape that fits [R, window, columns, rows]; -inf (of a map) where a window is
+        closed.
     """
     if visits.shape[1] < 2:
         return np.full((visits.shape[0], visits.shape[2]), np.nan)
-    seen = np.where(np.isfinite(weights), weights, 0.0)[:, None]
+    seen = np.broadcast_to(np.where(np.isfinite(seen), seen, 0.0), (len(visits), *visits.shape[2:]))[:, None]
     total = np.maximum(visits.sum(axis=(-2, -1)), 1e-300)
     mean = (visits * seen).sum(axis=(-2, -1)) / total
     variance = (visits * (seen - mean[..., None, None]) ** 2).sum(axis=(-2, -1)) / total
+    between, within = mean.var(axis=1, ddof=1), variance.mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.sqrt(1 + mean.var(axis=1, ddof=1) / variance.mean(axis=1)))
+        return np.asarray(np.where(between > 0, np.sqrt(1 + between / within), 1.0))
 
 
 def replicas_alike(left_out: np.ndarray, replicas: int) -> float:

@@ -41,7 +41,8 @@ def make_imprint(
 
 def warnings(landscapes: Sequence[xr.Dataset]) -> list[str]:
     """What is wrong with the only landscape of a figure, or which of its landscapes have not converged."""
-    failed = [one for one in landscapes if not convergence.judge(one).passes]
+    verdicts = [(one, convergence.judge(one)) for one in landscapes]
+    failed = [one for one, verdict in verdicts if verdict.judged and not verdict.passes]
     if not failed:
         return []
     if len(landscapes) == 1:

@@ -14,8 +14,8 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
 
 from entroscape.grid import dimensions
-from entroscape.landscape.convergence import unknown
 from entroscape.landscape.curves import column_entropy
+from entroscape.landscape.diagnostics import unknown
 from entroscape.landscape.metric import ACCURACY, Metric
 from entroscape.plotting import labels
 from entroscape.plotting.labels import LOSS_LABEL, metric_axis

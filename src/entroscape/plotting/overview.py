@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from entroscape.landscape.convergence import unknown
+from entroscape.landscape.diagnostics import unknown
 from entroscape.landscape.metric import Metric
 from entroscape.plotting.imprint import Imprint
 from entroscape.plotting.labels import LABELS, LOSS_LABEL, metric_axis

@@ -80,10 +80,17 @@ def make_problem(build: Callable[[], object], grid: Grid, settings: Cycles) -> P
     return Problem(tuple(build() for _ in range(settings.instances)), grid, settings)
 
 
-def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.random.Generator]) -> State:
+def init(
+    problem: Problem,
+    starts: np.ndarray,
+    generator: Callable[[str], np.random.Generator],
+    kinds: np.ndarray | None = None,
+    turn: int = 0,
+) -> State:
     """State with the instances at the first of `starts`, float64[states, P], that lie in the grid.
 
-    `generator` gives the generator of a role: "instance i".
+    `generator` gives the generator of a role: "instance i". All starts are of one kind here: `kinds` and `turn`, which
+    the other samplers have, change nothing.
 
     Raises
     ------

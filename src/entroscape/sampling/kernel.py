@@ -139,10 +139,11 @@ def run_slice(system, generator, entropy, ceiling, histogram, first, last, moves
 
     Returns
     -------
-    accepted moves, column, row of the last state, lowest and highest column visited.
+    accepted moves, column, row of the last state, lowest and highest column visited, lowest and highest row visited.
     """
     column, row = measure(system)
     lowest = highest = column
+    bottom = top = row
     accepted = 0
     if factor > 0.0 and entropy[column, row] == -np.inf:
         open_bin(entropy, ceiling, depth, first, last, column, row)
@@ -157,6 +158,7 @@ def run_slice(system, generator, entropy, ceiling, histogram, first, last, moves
                 accepted += 1
                 column, row = new_column, new_row
                 lowest, highest = min(lowest, column), max(highest, column)
+                bottom, top = min(bottom, row), max(top, row)
                 if factor > 0.0 and entropy[column, row] == -np.inf:
                     open_bin(entropy, ceiling, depth, first, last, column, row)
             else:
@@ -168,7 +170,7 @@ def run_slice(system, generator, entropy, ceiling, histogram, first, last, moves
             entropy[column, row] = raised
             ceiling[column] = max(ceiling[column], raised)
         histogram[column, row] += 1
-    return accepted, column, row, lowest, highest
+    return accepted, column, row, lowest, highest, bottom, top
 
 
 @njit
@@ -182,14 +184,15 @@ def run_walkers(system, generator, walkers, entropy, ceiling, histograms, window
     histograms
         int64[walkers, columns, rows], one per walker, so that errors can be taken from independent walkers.
     report
-        int64[walkers, 5], filled with what `run_slice` returns.
+        int64[walkers, 7], filled with what `run_slice` returns.
     """
     for k in range(walkers.shape[0]):
         load(system, walkers[k])
         done = run_slice(
             system, generator, entropy, ceiling, histograms[k], window[0], window[1], moves, sigma, factor, depth
         )
-        report[k, 0], report[k, 1], report[k, 2], report[k, 3], report[k, 4] = done
+        for n in range(7):
+            report[k, n] = done[n]
         for p in range(walkers.shape[1]):
             walkers[k, p] = system.coordinates[p]
 

@@ -23,6 +23,7 @@ from entroscape.config.sampler import MolecularDynamics
 from entroscape.domains import Domain
 from entroscape.grid import Grid
 from entroscape.models.layout import ParameterLayout
+from entroscape.sampling import starts
 from entroscape.sampling.coordinates import Observe
 from entroscape.sampling.dynamics.adaptation import adapt_masses, adapt_time_step, calm, deposit_height
 from entroscape.sampling.dynamics.checks import check_visits, check_walkers, choose_starts
@@ -73,34 +74,51 @@ class Info:
 
 
 def make_problem(
-    observe: Observe, layout: ParameterLayout, domain: Domain, grid: Grid, settings: MolecularDynamics
+    observe: Observe,
+    layout: ParameterLayout,
+    domain: Domain,
+    grid: Grid,
+    settings: MolecularDynamics,
+    accuracy_bins: int = 0,
 ) -> Problem:
-    """Problem of a network; the domain has the precision and the device that walkers will have."""
+    """Problem of a network; the domain has the precision and the device that walkers will have.
+
+    accuracy_bins: of the true accuracy, whose visits are counted beside the map (`entroscape.grid.accuracy_bins`).
+    """
     schedule = Schedule.of(settings.steps, settings.steps_per_round, settings.factor, BLOCKS)
     windows = torch.tensor(settings.windows, dtype=torch.float64, device=domain.device)
     stiffness = settings.confinement.x, settings.confinement.y
     geometry = EntropyMap.of(grid, windows, stiffness, settings.depth, settings.deposit_width)
-    return Problem(observe, layout, domain, grid, geometry, settings, schedule)
+    return Problem(observe, layout, domain, grid, geometry, settings, schedule, accuracy_bins)
 
 
-def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.random.Generator]) -> State:
-    """State with walkers drawn from `starts`, with thermal velocities.
+def init(
+    problem: Problem,
+    states: np.ndarray,
+    generator: Callable[[str], np.random.Generator],
+    kinds: np.ndarray | None = None,
+    turn: int = 0,
+) -> State:
+    """State with walkers drawn from `states`, with thermal velocities.
 
     Parameters
     ----------
-    starts
+    states
         float[states, P]; each window takes its walkers from those inside it, different ones if there are enough.
     generator
         Gives the generator of a role: "start" and "dynamics".
+    kinds, turn
+        str[states], of what kind each of them is, and with which kind dealing them out begins (`starts.deal`).
 
     Raises
     ------
     SamplingError
-        If no start lies in a window, or the network's coordinates are not finite.
+        If no state lies in a window, or the network's coordinates are not finite.
     """
     device, settings, domain = problem.domain.device, problem.settings, problem.domain
-    states = domain.project(torch.as_tensor(starts).to(device=device, dtype=domain.dtype))
-    theta = choose_starts(problem, states, generator("start"))
+    kinds = np.full(len(states), starts.KINDS[0]) if kinds is None else kinds
+    placed = domain.project(torch.as_tensor(states).to(device=device, dtype=domain.dtype))
+    theta, began = choose_starts(problem, placed, kinds, generator("start"), turn)
     seed = int(generator("dynamics").integers(2**63 - 1))
     noise = torch.Generator(device=device).manual_seed(seed)
     windows, walkers = len(settings.windows), settings.walkers
@@ -118,14 +136,16 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
         visits=double(windows, *cells),
         blocks=double(BLOCKS, windows, walkers, *cells),
         accuracies=double(windows, walkers, *cells),
+        accuracy_visits=double(windows, walkers, cells[0], problem.accuracy_bins + 1),
         time_step=torch.full((windows,), settings.time_step.initial, dtype=theta.dtype, device=device),
         scale=torch.ones(windows, problem.parameters, dtype=theta.dtype, device=device),
         force=double(windows, len(problem.layout.names)),
         acceptance=double(windows),
         temperature=double(windows, len(problem.layout.names)),
         labels=torch.arange(windows * walkers, device=device).reshape(windows, walkers),
-        last_end=count(windows * walkers),
-        round_trips=count(windows * walkers),
+        start_kinds=torch.from_numpy(starts.numbers(began)).reshape(windows, walkers).to(device),
+        last_end=count(2, windows * walkers),
+        round_trips=count(2, windows * walkers),
         exchanges=double(max(windows - 1, 0), 2),
         generators=[noise],
     )
@@ -191,7 +211,9 @@ def to_dataset(problem: Problem, state: State) -> xr.Dataset:
     """What a finished run leaves behind: weighted histograms of production and the potential they were drawn under.
 
     As `replica_exchange.to_dataset`, with the time step of each window, mass and kinetic temperature of each tensor in
-    it, the walkers' disagreement, and in classification accuracy_sum: the visits' weights times their true accuracy.
+    it, the walkers' disagreement, and in classification accuracy_sum, the visits' weights times their true accuracy;
+    with accuracy bins also accuracy_histogram[window, walker, column, true accuracy], visits weighted as if the map
+    were flat in a column.
     """
     settings, grid = problem.settings, problem.grid
     weights = bin_energies(problem, state.felt).reshape(-1, grid.columns, grid.rows).cpu().numpy()
@@ -212,10 +234,18 @@ def to_dataset(problem: Problem, state: State) -> xr.Dataset:
         "disagreement": ("window", between_walkers(state.blocks.sum(dim=(0, 4))).cpu().numpy()),
         "flatness": ("window", flatness(problem, state)),
         "exchange_rate": ("overlap", accepted / np.maximum(attempted, 1)),
-        "round_trips": ("configuration", state.round_trips.cpu().numpy()),
+        "round_trips": ("configuration", state.round_trips[0].cpu().numpy()),
+        "round_trips_in_y": ("configuration", state.round_trips[1].cpu().numpy()),
+        "start_kind": (("window", "walker"), np.array(starts.KINDS)[state.start_kinds.cpu().numpy()]),
     }
     if grid.name != "ln_test_loss":
         variables["accuracy_sum"] = (cells, state.accuracies.cpu().numpy())
+    if problem.accuracy_bins:
+        by_accuracy = ("window", "walker", grid.dimensions[0], "test_accuracy")
+        variables["accuracy_histogram"] = (by_accuracy, state.accuracy_visits.cpu().numpy())
     steps = problem.schedule.rounds * settings.steps_per_round
     attributes = {"procedure": settings.procedure, "moves": steps, "integrator": settings.integrator}
-    return xr.Dataset(variables, {**grid.coordinates, "tensor": list(problem.layout.names)}, attributes)
+    coordinates = {**grid.coordinates, "tensor": list(problem.layout.names)}
+    if problem.accuracy_bins:
+        coordinates["test_accuracy"] = np.arange(problem.accuracy_bins + 1) / problem.accuracy_bins
+    return xr.Dataset(variables, coordinates, attributes)

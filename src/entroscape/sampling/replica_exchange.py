@@ -17,7 +17,7 @@ import xarray as xr
 from entroscape.config.sampler import ReplicaExchange
 from entroscape.errors import SamplingError
 from entroscape.grid import MAP, Grid
-from entroscape.sampling import kernel
+from entroscape.sampling import kernel, starts, trips
 from entroscape.sampling.schedule import Schedule
 from entroscape.sampling.step_size import adapt
 from entroscape.sampling.workers import Workers
@@ -65,8 +65,9 @@ class State:
     sigma: np.ndarray  # float64[M]
     accepted: np.ndarray  # int64[M] moves accepted since the stage began
     labels: np.ndarray  # int64[M, K] which configuration a walker holds
-    last_end: np.ndarray  # int64[M K] per configuration: 1 high loss, -1 low loss, 0 neither yet
-    round_trips: np.ndarray  # int64[M K] per configuration, production only
+    start_kinds: np.ndarray  # int64[M, K] place in `starts.KINDS` of the kind of state that each walker started from
+    last_end: np.ndarray  # int64[2, M K] of each configuration in x and y: 1 high, -1 low, 0 neither yet
+    round_trips: np.ndarray  # int64[2, M K] of each configuration in x and y, production only
     exchanges: np.ndarray  # int64[M - 1, 2] attempted and accepted since the stage began
     generators: list[np.random.Generator]  # M of the windows, one for exchanges
 
@@ -104,37 +105,47 @@ def make_problem(build: Callable[[], object], grid: Grid, settings: ReplicaExcha
     return Problem(tuple(build() for _ in windows), grid, windows, settings, schedule)
 
 
-def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.random.Generator]) -> State:
-    """State with walkers drawn from `starts`.
+def init(
+    problem: Problem,
+    states: np.ndarray,
+    generator: Callable[[str], np.random.Generator],
+    kinds: np.ndarray | None = None,
+    turn: int = 0,
+) -> State:
+    """State with walkers drawn from `states`.
 
     Parameters
     ----------
-    starts
+    states
         float64[states, P]; each window takes its walkers from those inside it, different ones if there are enough.
     generator
         Gives the generator of a role: "start", "exchange", and "window m".
+    kinds, turn
+        str[states], of what kind each of them is, and with which kind dealing them out begins (`starts.deal`).
 
     Raises
     ------
     SamplingError
-        If no start lies in a window.
+        If no state lies in a window.
     """
     count, grid = problem.settings.walkers, problem.grid
-    bins = np.empty((len(starts), 2), dtype=np.int64)
-    kernel.locate(problem.systems[0], starts, bins)
-    walkers, places, choose = [], [], generator("start")
+    kinds = np.full(len(states), starts.KINDS[0]) if kinds is None else kinds
+    bins = np.empty((len(states), 2), dtype=np.int64)
+    kernel.locate(problem.systems[0], states, bins)
+    walkers, places, began, choose = [], [], [], generator("start")
     for window, edges in zip(problem.windows, problem.settings.windows, strict=True):
         inside = np.flatnonzero((bins[:, 0] >= window[0]) & (bins[:, 0] < window[1]))
         if len(inside) == 0:
             reach = grid.x_edges[np.clip([bins[:, 0].min(), bins[:, 0].max() + 1], 0, grid.columns)]
             raise SamplingError(
-                f"no walker can enter the window ln L in [{edges[0]:g}, {edges[1]:g}): the {len(starts)} start states "
+                f"no walker can enter the window ln L in [{edges[0]:g}, {edges[1]:g}): the {len(states)} start states "
                 f"lie in [{reach[0]:.3g}, {reach[1]:.3g}]; move or remove the window (sampler.main.windows), "
                 "or train longer (training.steps)"
             )
-        chosen = np.resize(choose.permutation(inside), count)
-        walkers.append(starts[chosen])
+        chosen = inside[starts.deal(kinds[inside], count, choose, turn)]
+        walkers.append(states[chosen])
         places.append(bins[chosen])
+        began.append(starts.numbers(kinds[chosen]))
     shape = (len(problem.windows), count)
     cells = (grid.columns, grid.rows)
     return State(
@@ -148,8 +159,9 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
         sigma=np.full(shape[0], problem.settings.step_size.initial),
         accepted=np.zeros(shape[0], dtype=np.int64),
         labels=np.arange(shape[0] * count, dtype=np.int64).reshape(shape),
-        last_end=np.zeros(shape[0] * count, dtype=np.int64),
-        round_trips=np.zeros(shape[0] * count, dtype=np.int64),
+        start_kinds=np.array(began),
+        last_end=np.zeros((2, shape[0] * count), dtype=np.int64),
+        round_trips=np.zeros((2, shape[0] * count), dtype=np.int64),
         exchanges=np.zeros((max(shape[0] - 1, 0), 2), dtype=np.int64),
         generators=[*(generator(f"window {m}") for m in range(shape[0])), generator("exchange")],
     )
@@ -198,7 +210,7 @@ def _run_window(problem: Problem, state: State, m: int, stage: str) -> tuple[np.
     bins = max(int(np.isfinite(state.entropy[m]).sum()), 1)
     moves_per_bin = max(state.steps - schedule.explore, 0) * settings.walkers * settings.moves_per_round / bins
     factor = schedule.modification_factor(state.steps, moves_per_bin)
-    report = np.zeros((settings.walkers, 5), dtype=np.int64)
+    report = np.zeros((settings.walkers, 7), dtype=np.int64)
     histograms = state.blocks[schedule.block(state.steps), m] if stage == "production" else state.visits[m]
     kernel.run_walkers(
         problem.systems[m],
@@ -219,21 +231,25 @@ def _run_window(problem: Problem, state: State, m: int, stage: str) -> tuple[np.
 
 
 def _count_round_trips(problem: Problem, state: State, reports: list[np.ndarray]) -> None:
-    """A configuration makes a round trip when it touches the low-loss end, then the high-loss end again.
+    """Round trips in x and in y (`trips`), by the columns and rows that each walker has touched in this round.
 
-    The ends are the outermost columns with an entropy and their neighbours. In which order a configuration touched
-    both within one round is not known, so that only the end it is due at counts: trips are never overcounted.
+    In which order a configuration touched both ends within one round is not known, so that only the end it is due at
+    counts: trips are never overcounted.
     """
-    columns = np.flatnonzero(np.isfinite(state.ceiling).any(axis=0))
-    low, high = columns[0] + 1, columns[-1] - 1
-    for m, report in enumerate(reports):
-        for k, label in enumerate(state.labels[m]):
-            at_low, at_high = report[k, 3] <= low, report[k, 4] >= high
-            if state.last_end[label] == 1 and at_low:
-                state.last_end[label] = -1
-            elif state.last_end[label] != 1 and at_high:
-                state.round_trips[label] += state.last_end[label] == -1
-                state.last_end[label] = 1
+    touched = np.concatenate(reports)
+    labels = state.labels.ravel()
+    for axis, ends in enumerate((trips.ends_in_x(problem.windows), trips.ends_in_y(_known_rows(problem, state)))):
+        if ends is None:
+            continue
+        at_low, at_high = touched[:, 3 + 2 * axis] <= ends[0], touched[:, 4 + 2 * axis] >= ends[1]
+        last = state.last_end[axis, labels]
+        state.round_trips[axis, labels] += (last == -1) & at_high
+        state.last_end[axis, labels] = np.where((last == 1) & at_low, -1, np.where((last != 1) & at_high, 1, last))
+
+
+def _known_rows(problem: Problem, state: State) -> np.ndarray:
+    """Rows that the weights flatten in some column, bool[rows]."""
+    return np.asarray((state.entropy > state.ceiling[:, :, None] - problem.settings.depth).any(axis=(0, 1)))
 
 
 def _exchange(problem: Problem, state: State) -> None:
@@ -269,7 +285,8 @@ def to_dataset(problem: Problem, state: State) -> xr.Dataset:
     """What a finished run leaves behind: the histograms of production with the weights they were drawn under.
 
     histogram[block, window, walker, ...] visits; weight_entropy[window, ...] the frozen S (-inf: closed); per window
-    sigma, acceptance, flatness; per pair of windows the exchange rate; round trips of each configuration.
+    sigma, acceptance, flatness; per pair of windows the exchange rate; round trips of each configuration in ln L and in
+    y; start_kind[window, walker], the kind of state (`starts.KINDS`) that each walker started from.
     """
     settings = problem.settings
     moves = problem.schedule.production * settings.moves_per_round * settings.walkers
@@ -285,7 +302,9 @@ def to_dataset(problem: Problem, state: State) -> xr.Dataset:
             "acceptance": ("window", state.accepted / moves),
             "flatness": ("window", flatness(state, settings.depth)),
             "exchange_rate": ("overlap", state.exchanges[:, 1] / np.maximum(state.exchanges[:, 0], 1)),
-            "round_trips": ("configuration", state.round_trips),
+            "round_trips": ("configuration", state.round_trips[0]),
+            "round_trips_in_y": ("configuration", state.round_trips[1]),
+            "start_kind": (("window", "walker"), np.array(starts.KINDS)[state.start_kinds]),
         },
         problem.grid.coordinates,
         {"procedure": settings.procedure, "moves": problem.schedule.rounds * settings.moves_per_round},

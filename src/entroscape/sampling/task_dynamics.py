@@ -5,7 +5,7 @@ import torch
 
 from entroscape.config.settings import SampleSettings
 from entroscape.data.dataset import TaskData
-from entroscape.grid import Grid
+from entroscape.grid import Grid, accuracy_bins
 from entroscape.models import make_network
 from entroscape.sampling import molecular_dynamics
 from entroscape.sampling.coordinates import observer
@@ -25,11 +25,12 @@ def make_problem(settings: SampleSettings, task: TaskData, device: str) -> molec
     grid = Grid.continuous(settings.observables.ln_train_loss, y.axis, y.kind)
     observe = observer(network.logits, points, (tensor(task.y_train), tensor(task.y_test)), y)
     domain = network.domain.to(device, dtype)
-    return molecular_dynamics.make_problem(observe, network.layout, domain, grid, procedure)
+    bins = accuracy_bins(len(task.y_test)) if task.classes else 0
+    return molecular_dynamics.make_problem(observe, network.layout, domain, grid, procedure, bins)
 
 
-def starts(
-    settings: SampleSettings, problem: molecular_dynamics.Problem, trained: np.ndarray, random: np.random.Generator
+def random_starts(
+    settings: SampleSettings, problem: molecular_dynamics.Problem, random: np.random.Generator
 ) -> np.ndarray:
-    """Where walkers may begin, [states, P]: the trained states."""
-    return trained
+    """Random points of the domain to begin from, [states, P]: none, since their losses are far above most windows."""
+    return np.empty((0, problem.parameters))

@@ -20,14 +20,10 @@ def make_problem(settings: SampleSettings, task: TaskData, device: str) -> Any:
     return procedure.make_problem(_network_builder(settings, task, grid), grid, settings.procedure)
 
 
-def starts(settings: SampleSettings, problem: Any, trained: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Where walkers may begin, [states, P]: the trained states and random points of the box.
-
-    The published procedure starts at random points alone, of which many lie off the axis.
-    """
+def random_starts(settings: SampleSettings, problem: Any, random: np.random.Generator) -> np.ndarray:
+    """Random points of the box to begin from, [states, P]."""
     half_width = problem.systems[0].half_width
-    anywhere = random.uniform(-half_width, half_width, (200, len(half_width)))
-    return anywhere if settings.procedure.procedure == "cycles" else np.concatenate([trained, anywhere])
+    return random.uniform(-half_width, half_width, (200, len(half_width)))
 
 
 def _network_builder(settings: SampleSettings, task: TaskData, grid: Grid) -> Callable[[], NetworkSystem]:

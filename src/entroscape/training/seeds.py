@@ -1,7 +1,9 @@
 """States inside the domain, spread over ln L, from which the sampler's walkers can start.
 
-They are starting points only and carry no weight: where a walker starts does not decide what it samples. Many come
-from a search that makes the train loss as small as it can, which no baseline does and no figure shows.
+They carry no weight, but a sampler that does not mix would stay where they are. So they are of several kinds
+(`entroscape.sampling.starts`): states that each optimizer passed, states that were shaken out of their minima and
+trained on, and random points of the domain that were cooled, which owe nothing to training. Many come from a search
+that makes the train loss as small as it can, which no baseline does and no figure shows.
 """
 
 import math
@@ -22,7 +24,7 @@ from entroscape.training.baselines import Record, measure
 from entroscape.training.problem import Problem
 
 STATES_PER_BIN = 8  # different ones, so that the walkers of a window do not all start alike
-POOL_MEMORY = 2**27  # bytes that all kept states may take: of large networks fewer are kept
+POOL_MEMORY = 2**25  # bytes that the kept states of one kind may take: of large networks fewer are kept
 CONTINUED_RUNS = 64
 ROUNDS = 5  # at most; at width 4, later ones reach ln L one unit lower than the first; wide networks do not need them
 STEPS = 1000  # per round, at most; three times as many lower ln L by less than 0.1
@@ -41,22 +43,24 @@ class Seeds(NamedTuple):
     ln_train_loss: np.ndarray  # [S]
     y: np.ndarray  # [S], the other coordinate of the landscape
     run: np.ndarray  # [S], the training run each comes from
+    kind: np.ndarray  # [S], how it was made, one of `entroscape.sampling.starts.KINDS`
 
     @classmethod
     def none(cls, problem: Problem) -> "Seeds":
         """No states of the problem's network."""
         theta = torch.empty(0, problem.network.layout.size, dtype=problem.dtype).numpy()
-        return cls(theta, np.empty(0), np.empty(0), np.empty(0, int))
+        return cls(theta, np.empty(0), np.empty(0), np.empty(0, int), np.empty(0, "U1"))
 
-    def to_dataset(self, kind: str) -> xr.Dataset:
-        """theta[state, parameter], each state's coordinates and run, from low to high loss; `kind` names y."""
+    def to_dataset(self, name: str) -> xr.Dataset:
+        """theta[state, parameter] with coordinates, run and kind, from low to high loss; `name` is that of y."""
         s = self.take(np.argsort(self.ln_train_loss, kind="stable"))
         return xr.Dataset(
             {
                 "theta": (("state", "parameter"), s.theta),
                 "ln_train_loss": ("state", s.ln_train_loss),
-                kind: ("state", s.y),
+                name: ("state", s.y),
                 "run": ("state", s.run),
+                "start_kind": ("state", s.kind),
             }
         )
 
@@ -71,7 +75,7 @@ class Seeds(NamedTuple):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the sampler is to start from: states on both axes, at most so many in each bin of ln L."""
+    """What the sampler is to start from: states on both axes, at most so many of a kind in each bin of ln L."""
 
     x: Axis
     y: TestCoordinate
@@ -87,24 +91,27 @@ class Wanted:
 
     @property
     def states_at_most(self) -> int:
-        """Of all bins."""
+        """Of all bins, for one kind."""
         return round((self.x.max - self.x.min) / self.x.bin_width) * self.per_bin
 
-    def states(self, record: Record, runs: np.ndarray, which: np.ndarray | slice = slice(None)) -> Seeds:
-        """The record's states that `which` selects, all by default; runs[R] are the numbers of all its runs."""
+    def states(
+        self, record: Record, runs: np.ndarray, kinds: np.ndarray, which: np.ndarray | slice = slice(None)
+    ) -> Seeds:
+        """The record's states that `which` selects, all by default; runs[R] and kinds[R] are those of all its runs."""
         theta, y = record.theta.cpu().numpy(), record.test[self.y.kind]
-        return Seeds(theta[which], record.ln_train_loss[which], y[which], runs[which])
+        return Seeds(theta[which], record.ln_train_loss[which], y[which], runs[which], kinds[which])
 
     def keep(self, pool: Seeds, new: Seeds) -> Seeds:
         """Add new states to a pool; the same pool if it has enough of their like.
 
-        First come, first kept, but a state of a run that the bin has not yet goes before a second one of the same
-        run. States beyond an axis, and those whose coordinates are not finite, are left out.
+        First come, first kept within a kind, but a state of a run that the bin has not yet goes before a second one of
+        the same run. States beyond an axis, and those whose coordinates are not finite, are left out.
         """
         new = new.take(np.flatnonzero(self._on_axes(new)))
         table = pd.concat([self._bins(pool), self._bins(new)], ignore_index=True)
-        table["repeat"] = table.groupby(["bin", "run"]).cumcount()
-        kept = table.sort_values(["bin", "repeat"], kind="stable").groupby("bin").head(self.per_bin).index.to_numpy()
+        table["repeat"] = table.groupby(["kind", "bin", "run"]).cumcount()
+        ordered = table.sort_values(["bin", "repeat"], kind="stable")
+        kept = ordered.groupby(["kind", "bin"]).head(self.per_bin).index.to_numpy()
         old, added = kept[kept < len(pool.run)], kept[kept >= len(pool.run)] - len(pool.run)
         return pool.take(old).join(new.take(added)) if len(added) else pool
 
@@ -116,8 +123,9 @@ class Wanted:
         return bool((different >= self.per_bin).all())
 
     def _bins(self, seeds: Seeds) -> pd.DataFrame:
-        """Bin and run of each state."""
-        return pd.DataFrame({"bin": np.floor((seeds.ln_train_loss - self.x.min) / self.x.bin_width), "run": seeds.run})
+        """Bin, run and kind of each state."""
+        bins = np.floor((seeds.ln_train_loss - self.x.min) / self.x.bin_width)
+        return pd.DataFrame({"bin": bins, "run": seeds.run, "kind": seeds.kind})
 
     def _on_axes(self, seeds: Seeds) -> np.ndarray:
         """Whether both coordinates are in their range, bool[S]; the true accuracy has no other values."""
@@ -160,24 +168,40 @@ def hop(
     record_every: int,
     generator: Generator,
     y: TestCoordinate | None = None,
-) -> Iterator[tuple[Record, np.ndarray]]:
-    """Basin hopping in the domain from theta[R, P]: yields records, each with the index[R] its states come from.
+) -> Iterator[tuple[Record, np.ndarray, np.ndarray]]:
+    """Basin hopping in the domain from theta[R, P].
 
-    After each descent the best quarter goes on, as it is and in copies shaken out of their minima.
+    Yields records, each with the index[R] its states come from and whether they were shaken on the way, bool[R]. After
+    each descent the best quarter goes on, as it is and in copies shaken out of their minima.
     """
-    origin = np.arange(len(theta))
-    factor = min(1.0, math.sqrt(FULL_RATE_UP_TO / theta.shape[1]))
-    rate = factor * torch.tensor(LEARNING_RATES, dtype=theta.dtype, device=theta.device)[origin % len(LEARNING_RATES)]
+    origin, rate = np.arange(len(theta)), _rates(theta)
+    shaken = np.zeros(len(theta), dtype=bool)
     for _ in range(rounds):
         for record in descend(problem, theta, rate, steps, record_every, y):
-            yield record, origin
+            yield record, origin, shaken
         best = np.argsort(record.ln_train_loss, kind="stable")[: max(1, len(theta) // COPIES)]
         copies = np.tile(best, COPIES)
-        origin, rate, theta = origin[copies], rate[copies], record.theta[copies]
+        origin, rate, theta, shaken = origin[copies], rate[copies], record.theta[copies], shaken[copies]
         noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype, device=theta.device)
         noise *= SHAKE * problem.domain.scale(theta)
         noise[: len(best)] = 0.0
+        shaken[len(best) :] = True
         theta = problem.domain.project(theta + noise)
+
+
+def cool(
+    problem: Problem, runs: int, steps: int, record_every: int, generator: Generator, y: TestCoordinate | None = None
+) -> Iterator[Record]:
+    """Follow `runs` random points of the domain down in ln L: what walkers may start from that no training has made."""
+    theta = problem.domain.draw(runs, problem.network.layout.size, generator)
+    yield from descend(problem, theta, _rates(theta), steps, record_every, y)
+
+
+def _rates(theta: Tensor) -> Tensor:
+    """Learning rates[R], in turn, for states theta[R, P]."""
+    factor = min(1.0, math.sqrt(FULL_RATE_UP_TO / theta.shape[1]))
+    turn = np.arange(len(theta)) % len(LEARNING_RATES)
+    return factor * torch.tensor(LEARNING_RATES, dtype=theta.dtype, device=theta.device)[turn]
 
 
 def descend(

@@ -63,8 +63,8 @@ def run(
     else:
         names = settings.experiment, settings.variant, replica
         random = generator(*names, "random starts")
-        starts = task_module.starts(settings, problem, _trained(settings, problem, seeds), random)
-        state = procedure.init(problem, starts, lambda role: generator(*names, role))
+        states, kinds = _starts(settings, problem, seeds, task_module.random_starts(settings, problem, random))
+        state = procedure.init(problem, states, lambda role: generator(*names, role), kinds, replica)
     steps = drive(
         procedure.step,
         problem,
@@ -117,11 +117,20 @@ def read_task(settings: SampleSettings, data: Path) -> TaskData:
     return task if settings.train_points is None else task.first(settings.train_points)
 
 
-def _trained(settings: SampleSettings, problem: Any, seeds: Path) -> np.ndarray:
-    """States kept from training, [states, P]; raises FileError if those are not of this network."""
-    trained = read_dataset(seeds)
+def _starts(settings: SampleSettings, problem: Any, seeds: Path, random: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where walkers may begin, [states, P], and of what kind each state is, str[states].
+
+    The states that `train` kept and the random points; the published procedure starts at random points alone. Raises
+    UnusableFile if the states are not of this network. Those that do not say of what kind they are count as given.
+    """
+    made = read_dataset(seeds)
     expected = problem.parameters
-    if "theta" not in trained or trained["theta"].shape[1:] != (expected,):
+    if "theta" not in made or made["theta"].shape[1:] != (expected,):
         reason = f"holds no states of a network of {expected} parameters"
         raise UnusableFile(seeds, reason, f"run `train` for {settings.variant} again")
-    return trained["theta"].to_numpy()
+    anywhere = np.full(len(random), "random")
+    if settings.procedure.procedure == "cycles":
+        return random, anywhere
+    known = made["start_kind"].to_numpy().astype(str) if "start_kind" in made else np.full(made.sizes["state"], "given")
+    kinds = np.concatenate([known, anywhere])
+    return np.concatenate([made["theta"].to_numpy(), random.astype(made["theta"].dtype)]), kinds

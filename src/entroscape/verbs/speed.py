@@ -88,8 +88,8 @@ def _watched(
     problem = task_module.make_problem(settings, task, device)
     network = make_network(settings.network, task)
     theta = network.domain.project(network.initial(torch_generator("speed"), STARTS)).numpy()
-    starts = task_module.starts(settings, problem, theta, generator("speed", "starts"))
-    state = procedure.init(problem, starts, lambda role: generator("speed", role))
+    states = np.concatenate([theta, task_module.random_starts(settings, problem, generator("speed", "starts"))])
+    state = procedure.init(problem, states, lambda role: generator("speed", role))
     rounds = _rate(lambda: procedure.step(problem, state, workers), device, seconds)
     return rounds * _updates(settings, problem), _megabytes(state)
 

@@ -15,10 +15,10 @@ from entroscape.files import read_table, write_dataset, write_table
 from entroscape.progress import logged
 from entroscape.provenance import stamp
 from entroscape.random import torch_generator
-from entroscape.training.baselines import Record, Runs, train
+from entroscape.training.baselines import OPTIMIZERS, Record, Runs, train
 from entroscape.training.problem import Problem, read_problem
 from entroscape.training.search import choose
-from entroscape.training.seeds import Seeds, Wanted, continued_runs, course, hop, lowest
+from entroscape.training.seeds import Seeds, Wanted, continued_runs, cool, course, hop, lowest
 from entroscape.verbs.code import code_of
 
 logger = logging.getLogger(__name__)
@@ -47,13 +47,14 @@ def run(
     for runs in batches:
         for part, record in _train(settings, problem, runs):
             tables.append(part.frame(record))
-            inside = wanted.states(record, part.numbers(settings.runs), part.kept)
+            inside = wanted.states(record, part.numbers(settings.runs), part.optimizer, part.kept)
             pool = wanted.keep(pool, inside)
             if record.step == settings.steps:
                 ends = lowest(ends.join(inside), continued_runs(problem, wanted))
                 logger.info("%d of %d runs diverged", (~np.isfinite(record.ln_train_loss)).sum(), len(part))
     points = settings.steps * sum(len(runs) * runs.batch_size for runs in batches)
     pool = _descend(settings, problem, wanted, ends, pool, points)
+    pool = _cool(settings, problem, wanted, pool, points)
     names = [settings.experiment, settings.variant, "train"]
     attributes = stamp(settings, code_of("train", settings), names, device)
     table = pd.concat(tables, ignore_index=True)
@@ -113,10 +114,25 @@ def _descend(
         y=wanted.y,
     )
     highest, before = ends.ln_train_loss.max(initial=-np.inf), pool
-    for record, origin in records:
-        pool = wanted.keep(pool, wanted.states(record, ends.run[origin]))
+    for record, origin, shaken in records:
+        kinds = np.where(shaken, "perturbed", ends.kind[origin])
+        pool = wanted.keep(pool, wanted.states(record, ends.run[origin], kinds))
         if wanted.full(pool, highest) or (record.step == steps and pool is before):
             break
         before = pool if record.step == steps else before
     logger.info("%d states for the sampler, lowest ln L %.2f", len(pool.run), pool.ln_train_loss.min(initial=np.inf))
+    return pool
+
+
+def _cool(settings: TrainSettings, problem: Problem, wanted: Wanted, pool: Seeds, training_points: int) -> Seeds:
+    """Add to the pool what random points of the domain pass when followed down, at most at the cost of training."""
+    runs = continued_runs(problem, wanted)
+    _, steps = course(training_points, runs * len(problem.y_train), settings.steps)
+    random = torch_generator(settings.experiment, settings.variant, 0, "cooled", device=str(problem.device))
+    numbers, kinds = len(OPTIMIZERS) * settings.runs + np.arange(runs), np.full(runs, "cooled")
+    for record in cool(problem, runs, steps, max(1, steps // 100), random, wanted.y):
+        pool = wanted.keep(pool, wanted.states(record, numbers, kinds))
+    cooled = pool.take(np.flatnonzero(pool.kind == "cooled"))
+    lowest_loss = cooled.ln_train_loss.min(initial=np.inf)
+    logger.info("%d of them random points that were cooled, lowest ln L %.2f", len(cooled.run), lowest_loss)
     return pool

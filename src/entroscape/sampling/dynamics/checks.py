@@ -6,6 +6,7 @@ from torch import Tensor
 
 from entroscape.errors import SamplingError
 from entroscape.sampling.dynamics.state import Problem, State
+from entroscape.sampling.starts import deal
 
 HOT = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; 100 parameters never reach 2 by chance
 
@@ -47,23 +48,31 @@ def check_visits(problem: Problem, state: State, stage: str) -> None:
             )
 
 
-def choose_starts(problem: Problem, starts: Tensor, choose: np.random.Generator) -> Tensor:
-    """theta[W, P]: for each window as many of the starts inside it as it has walkers."""
+def choose_starts(
+    problem: Problem, states: Tensor, kinds: np.ndarray, choose: np.random.Generator, turn: int
+) -> tuple[Tensor, np.ndarray]:
+    """theta[W, P], for each window as many of the states inside it as it has walkers, and their kinds, str[W].
+
+    kinds: str[states], dealt out in turn (`entroscape.sampling.starts`).
+    """
     with torch.no_grad():  # as many at a time as in a step, which fits into memory
-        seen = [problem.observe(part)[:2] for part in starts.split(problem.walkers)]
+        seen = [problem.observe(part)[:2] for part in states.split(problem.walkers)]
     x, y = (torch.cat(values).double().cpu().numpy() for values in zip(*seen, strict=True))
     if not np.isfinite(x).any() or not np.isfinite(y).any():
         name = "ln L_train" if not np.isfinite(x).any() else problem.grid.name
         raise SamplingError(
-            f"{name} of all {len(starts)} start states is not finite: look for values that are not finite in the data"
+            f"{name} of all {len(states)} start states is not finite: look for values that are not finite in the data"
         )
-    chosen = [_inside(problem, x, y, window, choose) for window in problem.settings.windows]
-    return starts[torch.as_tensor(np.concatenate(chosen), device=starts.device)].clone()
+    chosen = []
+    for window in problem.settings.windows:
+        inside = _inside(problem, x, y, window)
+        chosen.append(inside[deal(kinds[inside], problem.settings.walkers, choose, turn)])
+    index = np.concatenate(chosen)
+    return states[torch.as_tensor(index, device=states.device)].clone(), kinds[index]
 
 
-def _inside(
-    problem: Problem, x: np.ndarray, y: np.ndarray, window: tuple[float, float], choose: np.random.Generator
-) -> np.ndarray:
+def _inside(problem: Problem, x: np.ndarray, y: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Index of each state in a window and on the y axis; raises SamplingError where there is none."""
     row = problem.grid.row(np.nan_to_num(y, nan=1e9, posinf=1e9, neginf=-1e9))
     inside = np.flatnonzero((x >= window[0]) & (x < window[1]) & (row >= 0) & (row < problem.grid.rows))
     if len(inside) == 0:
@@ -73,4 +82,4 @@ def _inside(
             f"{np.nanmax(y):.3g}]; move or remove the window (sampler.main.windows), widen the axis "
             "(observables.y.axis), or train longer (training.steps)"
         )
-    return np.resize(choose.permutation(inside), problem.settings.walkers)
+    return inside

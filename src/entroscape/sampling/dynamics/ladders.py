@@ -3,6 +3,7 @@
 import torch
 
 from entroscape.sampling.dynamics.state import Problem, State, cells, flattened_bins, per_window
+from entroscape.sampling.trips import ends_in_x, ends_in_y
 
 
 def exchange(problem: Problem, state: State) -> None:
@@ -33,18 +34,18 @@ def exchange(problem: Problem, state: State) -> None:
 
 
 def count_round_trips(problem: Problem, state: State) -> None:
-    """A configuration makes a round trip when it is seen at the low-loss end, then at the high-loss end again.
+    """Count the configurations that are seen at the low end, then at the high end again, in x and in y.
 
-    The ends are the outermost two columns that any window has flattened. Only the last step of a round is looked at,
-    so that trips are never overcounted.
+    The ends are those of `entroscape.sampling.trips`. Only the last step of a round is looked at, so that trips are
+    never overcounted.
     """
-    column, _, inside = cells(problem, *(per_window(problem, value) for value in state.coordinates[:2]))
-    known = flattened_bins(problem, state).any(dim=2).any(dim=0)
-    numbers = torch.arange(problem.grid.columns, device=known.device)
-    low = torch.where(known, numbers, problem.grid.columns).min() + 1
-    high = torch.where(known, numbers, -1).max() - 1
+    column, row, inside = cells(problem, *(per_window(problem, value) for value in state.coordinates[:2]))
+    known = flattened_bins(problem, state).any(dim=1).any(dim=0).cpu().numpy()
     labels = state.labels.flatten()
-    at_low, at_high = ((inside & at).flatten() for at in (column <= low, column >= high))
-    last = state.last_end[labels]
-    state.round_trips[labels] += ((last == -1) & at_high).long()
-    state.last_end[labels] = torch.where((last == 1) & at_low, -1, torch.where(at_high, 1, last))
+    for axis, (place, ends) in enumerate(((column, ends_in_x(problem.columns)), (row, ends_in_y(known)))):
+        if ends is None:
+            continue
+        at_low, at_high = ((inside & at).flatten() for at in (place <= ends[0], place >= ends[1]))
+        last = state.last_end[axis, labels]
+        state.round_trips[axis, labels] += ((last == -1) & at_high).long()
+        state.last_end[axis, labels] = torch.where((last == 1) & at_low, -1, torch.where(at_high, 1, last))

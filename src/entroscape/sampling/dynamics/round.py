@@ -28,12 +28,14 @@ def run_round(problem: Problem, state: State, block: int | None, workers: Worker
     phase = Phase(state.theta, state.velocity, look(state.theta))
     time_step = (state.time_step.unsqueeze(1) * state.scale).repeat_interleave(settings.walkers, dim=0)
     weights = bin_energies(problem, state.felt) if block is not None else None
+    tops = state.felt.amax(dim=2) if block is not None else None
     for number in range(settings.steps_per_round):
         phase, _, accepted = advance(phase, time_step, problem.domain, look)
         state.acceptance += per_window(problem, accepted).mean(1) / settings.steps_per_round
         x, y = (per_window(problem, value) for value in phase.at[:2])
-        if weights is not None and block is not None:
+        if weights is not None and tops is not None and block is not None:
             _count(problem, state, phase.at, weights, block)
+            _count_by_accuracy(problem, state, phase.at, tops)
         else:
             _add_visits(problem, state, x, y)
             problem.map.deposit(state.entropy, x, y, state.height)
@@ -106,3 +108,19 @@ def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, bloc
     weight = torch.where(inside, (energy - middle).exp(), 0.0).unsqueeze(2)
     state.blocks[block].flatten(2).scatter_add_(2, cell, weight)
     state.accuracies.flatten(2).scatter_add_(2, cell, weight * accuracy.nan_to_num(0.0).unsqueeze(2))
+
+
+def _count_by_accuracy(problem: Problem, state: State, at: Evaluation, tops: Tensor) -> None:
+    """Count each walker by its loss and true accuracy, weighted as if the potential were the same all over a column.
+
+    The weight is exp(U - top), with the highest of the map in the walker's column, tops[M, columns], so that it stays
+    finite: within a column and a window, sums of it are volumes up to one factor.
+    """
+    if not problem.accuracy_bins:
+        return
+    x, y, accuracy = (per_window(problem, value) for value in at[:3])
+    column, _, inside = cells(problem, x, y)
+    row = (accuracy.nan_to_num(0.0) * problem.accuracy_bins + 1e-4).floor().long()  # single precision rounds k / n down
+    cell = (column * (problem.accuracy_bins + 1) + row.clamp(0, problem.accuracy_bins)).unsqueeze(2)
+    weight = torch.where(inside, (per_window(problem, at.energy) - tops.gather(1, column)).exp(), 0.0).unsqueeze(2)
+    state.accuracy_visits.flatten(2).scatter_add_(2, cell, weight)

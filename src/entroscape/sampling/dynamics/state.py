@@ -33,6 +33,7 @@ class Problem:
     map: EntropyMap
     settings: MolecularDynamics
     schedule: Schedule
+    accuracy_bins: int = 0  # of the true accuracy (`entroscape.grid.accuracy_bins`); 0 in regression, which has none
     launch: Launcher = field(default_factory=Launcher)
 
     @property
@@ -75,14 +76,18 @@ class State:
     visits: Tensor  # float64[M, columns, rows] since the stage began
     blocks: Tensor  # float64[BLOCKS, M, K, columns, rows], weighted visits, production only
     accuracies: Tensor  # float64[M, K, columns, rows], weighted sum of true accuracies, production only
+    accuracy_visits: (
+        Tensor  # float64[M, K, columns, accuracy_bins + 1], weighted visits by true accuracy, production only
+    )
     time_step: Tensor  # [M]
     scale: Tensor  # [M, P], of the time step of each parameter: 1 / sqrt(mass)
     force: Tensor  # float64[M, tensors], mean square force on a parameter lately, while exploring
     acceptance: Tensor  # float64[M], sum over the rounds since the stage began
     temperature: Tensor  # float64[M, tensors], kinetic temperature, sum over the same rounds
     labels: Tensor  # int64[M, K] which configuration a walker holds
-    last_end: Tensor  # int64[M K] per configuration: 1 high loss, -1 low loss, 0 neither yet
-    round_trips: Tensor  # int64[M K] per configuration, production only
+    start_kinds: Tensor  # int64[M, K] place in `starts.KINDS` of the kind of state that each walker started from
+    last_end: Tensor  # int64[2, M K] of each configuration in x and y: 1 high, -1 low, 0 neither yet
+    round_trips: Tensor  # int64[2, M K] of each configuration in x and y, production only
     exchanges: Tensor  # float64[M - 1, 2] attempted and accepted since the stage began
     generators: list[torch.Generator]
 
