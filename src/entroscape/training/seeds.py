@@ -68,6 +68,10 @@ class Seeds(NamedTuple):
         """The states of these indices, in their order."""
         return Seeds(*(column[index] for column in self))
 
+    def of_kind(self, kind: str) -> "Seeds":
+        """The states of one kind."""
+        return self.take(np.flatnonzero(self.kind == kind))
+
     def join(self, other: "Seeds") -> "Seeds":
         """These states, then the others."""
         return Seeds(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
@@ -152,10 +156,10 @@ def continued_runs(problem: Problem, wanted: Wanted) -> int:
 def course(training_points: int, points_per_step: int, training_steps: int) -> tuple[int, int]:
     """Rounds and steps per round that take the gradients of no more points than the training did.
 
-    One long round is preferred to several short ones.
+    Two long rounds, of which the second is of shaken states, are preferred to several short ones.
     """
     affordable = training_points // points_per_step
-    steps = max(1, min(affordable, STEPS, training_steps))
+    steps = max(1, min(affordable // 2, STEPS, training_steps))
     return max(1, min(affordable // steps, ROUNDS)), steps
 
 

@@ -96,8 +96,8 @@ def _descend(
 ) -> Seeds:
     """Add to the pool what the lowest runs in the domain pass when they are followed further down.
 
-    That goes on until the pool has enough states, or a whole descent has found none that it had not, or it has cost
-    as much as the training, which took the gradients of `training_points` points.
+    That goes on until the pool has enough states that were shaken on the way, or a whole descent has found none that it
+    had not, or it has cost as much as the training, which took the gradients of `training_points` points.
     """
     if not len(ends.run):
         place, found = problem.domain.name, len(pool.run)
@@ -117,7 +117,7 @@ def _descend(
     for record, origin, shaken in records:
         kinds = np.where(shaken, "perturbed", ends.kind[origin])
         pool = wanted.keep(pool, wanted.states(record, ends.run[origin], kinds))
-        if wanted.full(pool, highest) or (record.step == steps and pool is before):
+        if wanted.full(pool.of_kind("perturbed"), highest) or (record.step == steps and pool is before):
             break
         before = pool if record.step == steps else before
     logger.info("%d states for the sampler, lowest ln L %.2f", len(pool.run), pool.ln_train_loss.min(initial=np.inf))
@@ -132,7 +132,7 @@ def _cool(settings: TrainSettings, problem: Problem, wanted: Wanted, pool: Seeds
     numbers, kinds = len(OPTIMIZERS) * settings.runs + np.arange(runs), np.full(runs, "cooled")
     for record in cool(problem, runs, steps, max(1, steps // 100), random, wanted.y):
         pool = wanted.keep(pool, wanted.states(record, numbers, kinds))
-    cooled = pool.take(np.flatnonzero(pool.kind == "cooled"))
+    cooled = pool.of_kind("cooled")
     lowest_loss = cooled.ln_train_loss.min(initial=np.inf)
     logger.info("%d of them random points that were cooled, lowest ln L %.2f", len(cooled.run), lowest_loss)
     return pool
