@@ -5,13 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from entroscape.config.sampler import Axis
+from entroscape.config.sampler import ACCURACY_BINS, Axis
 
 X = "ln_train_loss"
 MAP = (X, "test_accuracy")  # dimensions of the maps that Monte Carlo samples
-
-
-ACCURACY_BINS = 100  # at most, on the true accuracy beside a smooth coordinate: thresholds are hundredths or attainable
 
 
 def accuracy_bins(test_points: int) -> int:

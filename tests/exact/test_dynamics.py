@@ -157,6 +157,7 @@ class Spirals:
             variant="width-6",
             network=NETWORK,
             train_points=None,
+            seed=0,
             observables=Observables(ln_train_loss=LN_LOSS, y=y),
             procedure=dynamics_settings(WINDOW, **options),
         )

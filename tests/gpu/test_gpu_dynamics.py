@@ -59,6 +59,7 @@ def transformer(**changes) -> SampleSettings:
         variant="transformer",
         network=NetworkSettings(**network),
         train_points=None,
+        seed=0,
         observables=Observables(
             ln_train_loss=Axis(min=-9.0, max=9.0, bin_width=1.0),
             y=SmoothedAccuracyLogit(kind="smoothed_accuracy_logit", slope=5.0, epsilon=1e-3, axis=axis),

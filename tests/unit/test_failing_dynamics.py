@@ -28,6 +28,7 @@ def sample_settings(windows=((-0.7, 0.5),), **changes) -> SampleSettings:
         variant="width-4",
         network=dict(depth=1, width=4, box_factor=2.0),
         train_points=None,
+        seed=0,
         observables=dict(ln_train_loss=dict(min=-0.9, max=0.5, bin_width=0.1), y=Y),
         procedure=settings(windows, **dict(time_step=dict(initial=0.02, acceptance=None), factor=0.005) | changes),
     )

@@ -121,6 +121,7 @@ def of_network(kind: str, walkers=2):
         variant=kind,
         network=NetworkSettings(**network | dict(width=2, box_factor=2.0)),
         train_points=None,
+        seed=0,
         observables=Observables(ln_train_loss=Axis(min=-9.0, max=9.0, bin_width=1.0), y=y),
         procedure=settings([(-9.0, 9.0)], walkers=walkers, steps_per_round=2, precision="float32"),
     )

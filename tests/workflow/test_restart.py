@@ -97,6 +97,7 @@ def values(procedure="replica_exchange", checkpoint_seconds=1e-3, **changes) -> 
         variant="width-4",
         network=dict(depth=1, width=WIDTH, box_factor=2.0),
         train_points=None,
+        seed=0,
         observables=dict(ln_train_loss=dict(min=-0.9, max=0.5, bin_width=0.1), y=y),
         procedure=common | procedures[procedure] | changes,
     )

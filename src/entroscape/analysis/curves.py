@@ -7,6 +7,8 @@ degrees of freedom of its Student's t.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from entroscape.analysis import barrier, trained
 from entroscape.config.schema import Analysis
 from entroscape.grid import Grid
 from entroscape.landscape import convergence, curves, jackknife
-from entroscape.landscape.metric import ACCURACY, LOGIT, SMOOTH, Metric, maps, sign
+from entroscape.landscape.metric import ACCURACY, LOGIT, SMOOTH, Metric, judged_map, maps, sign
 
 BASELINES = {  # name: (optimizer, protocol); SGD is not named
     f"{optimizer} {protocol}".removeprefix("sgd "): (optimizer, protocol)
@@ -27,23 +29,51 @@ BASELINES = {  # name: (optimizer, protocol); SGD is not named
 Functional = Callable[[np.ndarray], np.ndarray]
 
 
-def functionals(landscape: xr.Dataset, grid: Grid, threshold: float) -> dict[tuple[str, str], Functional]:
-    """Quantities read off a landscape alone, by (quantity, metric).
+@dataclass(frozen=True)
+class Quantity:
+    """Something read off each column of a map: a function maps -> [columns], the maps, and those without each unit."""
 
-    Each takes maps[k, columns, rows] as `maps` gives them, and gives [columns].
-    """
+    function: Functional
+    whole: np.ndarray
+    left_out: np.ndarray
+
+    def by_column(self) -> tuple[np.ndarray, np.ndarray]:
+        """Value and error in each column."""
+        value, error = jackknife.of(self.function, self.whole, self.left_out)
+        return np.asarray(value), error
+
+    def known(self) -> np.ndarray:
+        """Columns in which it has a value, whichever unit is left out, bool[columns]."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = np.array([self.function(one) for one in (self.whole, *self.left_out)])
+        return np.asarray(np.isfinite(found).all(axis=0))
+
+    def mean_over(self, columns: np.ndarray) -> tuple[float, float]:
+        """Value and error of its mean over some columns (bool); nan of none."""
+        if not columns.any():
+            return np.nan, np.nan
+        value, error = jackknife.of(lambda one: self.function(one)[columns].mean(), self.whole, self.left_out)
+        return float(value), float(error)
+
+
+def quantities(landscape: xr.Dataset, grid: Grid, threshold: float) -> dict[tuple[str, str], Quantity]:
+    """Quantities read off a landscape alone, by (quantity, metric)."""
     metric, y = Metric.of(landscape), grid.y_values
     values: dict[str, Functional] = {metric.name: lambda maps: y}
     if metric.name == LOGIT:
         values[SMOOTH] = lambda maps: metric.natural(y)
     if "accuracy" in landscape:
         values[ACCURACY] = lambda maps: maps[1]
-    found: dict[tuple[str, str], Functional] = {}
+    found: dict[tuple[str, str], Quantity] = {}
+    sampled = maps(landscape)
     for name, value in values.items():
-        found["equilibrium", name] = _of(curves.equilibrium, value)
-        found["maximum_entropy", name] = _of(curves.maximum_entropy, value)
-    generalising = metric.generalising(y, threshold)
-    found["volume_ratio", metric.name] = lambda maps: curves.volume_ratio(maps[0], generalising)
+        found["equilibrium", name] = Quantity(_of(curves.equilibrium, value), *sampled)
+        found["maximum_entropy", name] = Quantity(_of(curves.maximum_entropy, value), *sampled)
+    judged = judged_map(landscape)
+    if judged is not None:
+        generalising = judged.generalising(threshold)
+        ratio = partial(curves.volume_ratio, generalising=generalising)
+        found["volume_ratio", judged.name] = Quantity(ratio, judged.entropy, judged.left_out)
     return found
 
 
@@ -58,12 +88,9 @@ def curve_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, setti
     `advantage` is how much better the equilibrium is than the trained mean at the same loss, positive where it is
     better whatever the metric; `inside` the share of trained states that lie in the sampler's domain.
     """
-    sampled = maps(landscape)
-    units = len(sampled[1])
-    read_off = {}
-    for (quantity, metric), function in functionals(landscape, grid, settings.generalising).items():
-        value, error = jackknife.of(function, *sampled)
-        read_off[quantity, metric] = _frame(quantity, metric, "", grid, value, error, units, units - 1)
+    read_off, units = {}, landscape.sizes["unit"]
+    for (quantity, metric), read in quantities(landscape, grid, settings.generalising).items():
+        read_off[quantity, metric] = _frame(quantity, metric, "", grid, *read.by_column(), units, units - 1)
     frames = list(read_off.values())
     for metric in metrics(read_off):
         for baseline, runs, inside in _baselines(training, grid, Metric.of(landscape), metric):
@@ -83,31 +110,27 @@ def low_loss_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, se
     Where memorising states are looked for, also the rows of `entroscape.analysis.barrier` and "lowest_trained", the
     lowest mean accuracy of training in a column, with the ends of their intervals in low and high.
     """
-    whole, left_out = sampled = maps(landscape)
+    units = landscape.sizes["unit"]
     region = (grid.x_centres > settings.low_loss[0]) & (grid.x_centres < settings.low_loss[1])
     rows, known = [], {}
-    read_off = functionals(landscape, grid, settings.generalising)
-    for (quantity, metric), function in read_off.items():
-        with np.errstate(invalid="ignore", divide="ignore"):
-            finite = np.isfinite(np.array([function(one) for one in (whole, *left_out)])).all(axis=0)
-        known[quantity, metric] = columns = region & finite
-        value, error = _mean_over(columns, function, sampled)
-        rows.append(_row(quantity, metric, "", value, error, len(left_out), len(left_out) - 1, columns, grid))
+    read_off = quantities(landscape, grid, settings.generalising)
+    for (quantity, metric), read in read_off.items():
+        known[quantity, metric] = columns = region & read.known()
+        rows.append(_row(quantity, metric, "", *read.mean_over(columns), units, units - 1, columns, grid))
     for metric in metrics(read_off):
-        function = read_off["equilibrium", metric]
         for baseline, runs, _ in _baselines(training, grid, Metric.of(landscape), metric):
             matched = known["equilibrium", metric] & (np.isfinite(runs).sum(axis=0) >= trained.FEWEST_RUNS)
-            sample_value, sample_error = _mean_over(matched, function, sampled)
+            sample_value, sample_error = read_off["equilibrium", metric].mean_over(matched)
             runs = runs[np.isfinite(runs[:, matched]).any(axis=1)]
             value, error = np.nan, np.nan
             if matched.any():
                 value = np.nanmean(runs[:, matched], axis=0).mean()
                 error = float(jackknife.error(trained.left_out_means(runs[:, matched])))
-            dof = len(runs) - 1, len(left_out) - 1
+            dof = len(runs) - 1, units - 1
             rows.append(_row("trained", metric, baseline, value, error, len(runs), dof[0], matched, grid))
             both = np.hypot(sample_error, error), effective_dof((error, sample_error), dof)
             better = sign(metric) * (sample_value - value)
-            rows.append(_row("advantage", metric, baseline, better, both[0], len(left_out), both[1], matched, grid))
+            rows.append(_row("advantage", metric, baseline, better, both[0], units, both[1], matched, grid))
     if settings.memorising is not None:
         rows += [*_lowest_trained(training, landscape, grid, region, settings.confidence)]
         rows += barrier.table(landscape, grid, settings).to_dict("records")
@@ -154,13 +177,6 @@ def _lowest_trained(
         found, error, count = trained.lowest(runs[:, known], confidence)
         about = _row("lowest_trained", coordinate.judged, baseline, found.value, error, count, count - 1, known, grid)
         yield about | {"low": found.low, "high": found.high}
-
-
-def _mean_over(known: np.ndarray, function: Functional, sampled: tuple) -> tuple[float, float]:
-    if not known.any():
-        return np.nan, np.nan
-    value, error = jackknife.of(lambda one: function(one)[known].mean(), *sampled)
-    return float(value), float(error)
 
 
 def _difference(equilibrium: pd.DataFrame, reached: pd.DataFrame, metric: str) -> pd.DataFrame:

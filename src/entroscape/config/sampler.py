@@ -5,7 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from entroscape.config.section import Count, Positive, Probability, Section
+from entroscape.config.section import Count, Positive, Probability, Section, Seed
+
+ACCURACY_BINS = 100  # at most, of the true accuracy counted beside a smooth coordinate: thresholds are hundredths
 
 
 class Axis(Section):
@@ -269,6 +271,7 @@ class MonteCarloSampler(Section):
     """Wang-Landau Monte Carlo, for small networks."""
 
     kind: Literal["wlmc"]
+    seed: Seed = Field(description="of the walks: another number draws all of them anew")
     main: ReplicaExchange
     other_widths: OtherWidths
     published: Cycles = Field(description="the published procedure, run on the reference width for comparison")
@@ -286,6 +289,7 @@ class MolecularDynamicsSampler(Section):
     """Wang-Landau molecular dynamics, for networks of any size."""
 
     kind: Literal["wlmd"]
+    seed: Seed = Field(description="of the walks: another number draws all of them anew")
     main: MolecularDynamics
     other_widths: OtherNetworks | None = Field(None, description="differences at other widths and train set sizes")
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from entroscape.config.data import Data
 from entroscape.config.model import Model
-from entroscape.config.sampler import Observables, Sampler
+from entroscape.config.sampler import ACCURACY_BINS, Axis, Observables, Sampler
 from entroscape.config.section import Count, Probability, Section
 from entroscape.config.training import Training
 
@@ -25,7 +25,7 @@ class Analysis(Section):
         description="from where a state counts as generalising: test accuracies of at least this, or ln L_test up to it"
     )
     memorising: Probability | None = Field(
-        None, description="test accuracies up to this count as memorising; null: no barrier is looked for"
+        None, description="test accuracies of at most this count as memorising; null: no barrier is looked for"
     )
     confidence: Probability = Field(description="level of the claims' intervals")
 
@@ -69,9 +69,19 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _generalising_fits(self) -> Self:
-        kind, threshold = self.observables.y.kind, self.analysis.generalising
-        if kind != "ln_test_loss" and not 0 < threshold < 1:
+        y, threshold = self.observables.y, self.analysis.generalising
+        if y.kind == "ln_test_loss":
+            if not _is_edge(threshold, y.axis):
+                raise ValueError(
+                    f"analysis.generalising must be an edge of the bins of observables.y.axis ({y.axis.min:g} to "
+                    f"{y.axis.max:g} in steps of {y.axis.bin_width:g})"
+                )
+            return self
+        if not 0 < threshold < 1:
             raise ValueError("analysis.generalising must be a test accuracy above 0 and below 1")
+        for key, value in (("generalising", threshold), ("memorising", self.analysis.memorising)):
+            if value is not None and abs(ACCURACY_BINS * value - round(ACCURACY_BINS * value)) > 1e-6:
+                raise ValueError(f"analysis.{key} must be a whole number of hundredths: accuracies are counted in them")
         return self
 
     @model_validator(mode="after")
@@ -88,8 +98,7 @@ class Experiment(Section):
         axis = self.observables.ln_train_loss
         for key, windows in self.sampler.windows():
             for edge in sorted({edge for window in windows for edge in window}):
-                bins = (edge - axis.min) / axis.bin_width
-                if not (axis.min <= edge <= axis.max) or abs(bins - round(bins)) > 1e-6:
+                if not _is_edge(edge, axis):
                     raise ValueError(
                         f"sampler.{key}.windows must have edges that are bin edges of observables.ln_train_loss "
                         f"({axis.min:g} to {axis.max:g} in steps of {axis.bin_width:g}), but {edge:g} is not"
@@ -118,6 +127,12 @@ class Experiment(Section):
                 f"wlmd, but the sampler is {sampler}"
             )
         return self
+
+
+def _is_edge(value: float, axis: Axis) -> bool:
+    """Whether a value is the edge of a bin of an axis."""
+    bins = (value - axis.min) / axis.bin_width
+    return axis.min <= value <= axis.max and abs(bins - round(bins)) <= 1e-6
 
 
 class Scale(Section):

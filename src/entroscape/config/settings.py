@@ -16,7 +16,7 @@ from entroscape.config.load import CONFIG_DIR, load_claims, load_experiment
 from entroscape.config.model import BoxRule, MLPModel, Model, Shell, Start, TransformerModel
 from entroscape.config.sampler import Cycles, MolecularDynamics, Observables, ReplicaExchange
 from entroscape.config.schema import Analysis, Claim, CourseClaim, Experiment
-from entroscape.config.section import Count, Positive, Probability, Section
+from entroscape.config.section import Count, Positive, Probability, Section, Seed
 from entroscape.config.sources import Fetched, LocalFile
 from entroscape.config.training import AdamWOptions, Optimizer, Search
 from entroscape.errors import ConfigError
@@ -103,6 +103,7 @@ class SampleSettings(Section):
     train_points: Count | None
     observables: Observables
     procedure: Procedure
+    seed: Seed
 
 
 class MergeSettings(Section):
@@ -299,6 +300,7 @@ def _sample(description: Experiment, experiment: str, name: str, variant: Varian
         train_points=variant.train_points,
         observables=variant.observables,
         procedure=variant.procedure,
+        seed=description.sampler.seed,
     )
 
 

@@ -14,10 +14,12 @@ import numpy as np
 import xarray as xr
 from scipy.special import expit
 
+from entroscape.config.sampler import ACCURACY_BINS
 from entroscape.grid import dimensions
 
 ACCURACY, LOSS, SMOOTH, LOGIT = "test_accuracy", "ln_test_loss", "smoothed_accuracy", "smoothed_accuracy_logit"
 JUDGED = (ACCURACY, LOSS)
+EDGE = 1e-9  # how far an edge may be off a threshold by rounding
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,50 @@ class Metric:
             return value
         return np.log((value + self.epsilon) / (1 - value + self.epsilon))
 
-    def generalising(self, y_values: np.ndarray, threshold: float) -> np.ndarray:
-        """Which y values, those of whole bins by their middles, are at least as good as the threshold; bool[rows].
 
-        The threshold is an accuracy, or a value of ln L_test.
-        """
-        return np.asarray(self.sign * (self.natural(y_values) - threshold) >= -1e-12)
+@dataclass(frozen=True)
+class JudgedMap:
+    """S by ln L_train and the judged metric: entropy[columns, rows] and the same without each unit, [units, ...].
+
+    lower, upper: what the rows hold, [rows] each, equal where a row is a single attainable accuracy. Thresholds are
+    edges: a row counts as a whole or not at all, and one that a threshold divides does not count.
+    """
+
+    name: str
+    lower: np.ndarray
+    upper: np.ndarray
+    entropy: np.ndarray
+    left_out: np.ndarray
+
+    def generalising(self, threshold: float) -> np.ndarray:
+        """Rows of which every state has at least this accuracy, or at most this ln L_test; bool[rows]."""
+        good = self.upper <= threshold + EDGE if self.name == LOSS else self.lower >= threshold - EDGE
+        return np.asarray(good)
+
+    def memorising(self, threshold: float) -> np.ndarray:
+        """Rows of which every state has at most this accuracy, bool[rows]."""
+        return np.asarray(self.upper <= threshold + EDGE)
+
+
+def judged_map(landscape: xr.Dataset) -> JudgedMap | None:
+    """The map over the judged metric; None where a smooth stand-in was sampled and the true accuracy not counted."""
+    name = dimensions(landscape)[1]
+    if "entropy_by_accuracy" in landscape:
+        entropy, name = "entropy_by_accuracy", ACCURACY
+    elif name in JUDGED:
+        entropy = "entropy"
+    else:
+        return None
+    rows = landscape[name].to_numpy()
+    if name == LOSS:
+        half = (rows[-1] - rows[0]) / (len(rows) - 1) / 2
+        lower, upper = rows - half, rows + half
+    else:
+        lower = upper = rows
+        if len(rows) == ACCURACY_BINS + 1:  # wider than one attainable value, but for the last
+            upper = np.append(rows[1:], rows[-1])
+    whole, left_out = (landscape[key].to_numpy().astype(float) for key in (entropy, f"{entropy}_left_out"))
+    return JudgedMap(name, lower, upper, whole, left_out)
 
 
 def maps(landscape: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -61,7 +61,7 @@ def run(
     if state is not None:
         logger.info("going on from %s, %d of %d steps done", checkpoint_path, state.steps, problem.steps)
     else:
-        names = settings.experiment, settings.variant, replica
+        names = settings.experiment, settings.variant, settings.seed, replica
         random = generator(*names, "random starts")
         states, kinds = _starts(settings, problem, seeds, task_module.random_starts(settings, problem, random))
         state = procedure.init(problem, states, lambda role: generator(*names, role), kinds, replica)
@@ -82,7 +82,7 @@ def run(
     ):
         pass
     sampled = procedure.to_dataset(problem, state)
-    seeds_used = [settings.experiment, settings.variant, str(replica)]
+    seeds_used = [settings.experiment, settings.variant, str(settings.seed), str(replica)]
     attributes = stamp(settings, code, seeds_used, device, **sampled.attrs, replica=replica)
     write_dataset(sampled.assign_attrs(attributes), output)
     checkpoint_path.unlink(missing_ok=True)
