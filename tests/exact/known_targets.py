@@ -33,6 +33,7 @@ def balls() -> Target:
 
 # Three parameters in a box, and coordinates that are sums of nothing: a sign lost anywhere moves volume between bins.
 HALF_WIDTHS = np.array([1.2, 1.0, 0.9])
+ACCURACIES = 4
 SURFACE_GRID = Grid.continuous(
     Axis(min=-0.4, max=1.0, bin_width=0.2), Axis(min=-0.8, max=0.8, bin_width=0.2), "ln_test_loss"
 )
@@ -44,18 +45,47 @@ def surface(a, b, c, functions):
     return x, y
 
 
-def surface_entropy(points: int, shift: float = 0.5) -> np.ndarray:
-    """ln of the share of the box in each bin; points of an additive recurrence (Roberts 2018), as in `quadrature`."""
+def surface_accuracy(a, b, c):
+    """What stands for the true accuracy, in quarters: not a function of x and y."""
+    right = [a > 0.2, b > -0.1, c > 0.3, a + b + c > 0]
+    return sum(1.0 * one for one in right) / ACCURACIES
+
+
+def _even_places(points: int, shift: float) -> list[np.ndarray]:
+    """Points of an additive recurrence (Roberts 2018) in the box, as in `quadrature`."""
     number, steps = np.arange(points), 1.2207440846057596 ** -np.arange(1, 4)
-    places = [w * (2 * ((shift + step * number) % 1) - 1) for step, w in zip(steps, HALF_WIDTHS, strict=True)]
+    return [w * (2 * ((shift + step * number) % 1) - 1) for step, w in zip(steps, HALF_WIDTHS, strict=True)]
+
+
+def surface_entropy(points: int, shift: float = 0.5) -> np.ndarray:
+    """ln of the share of the box in each bin."""
+    places = _even_places(points, shift)
     counts = np.histogram2d(*surface(*places, np), bins=[SURFACE_GRID.x_edges, SURFACE_GRID.y_edges])[0]
     return np.log(counts / points)
+
+
+def surface_entropy_by_accuracy(points: int, shift: float = 0.5) -> np.ndarray:
+    """ln of the share of the box in each column at each accuracy, where y is on its axis, [columns, accuracies]."""
+    places = _even_places(points, shift)
+    x, y = surface(*places, np)
+    on_axis = (y >= SURFACE_GRID.y_edges[0]) & (y < SURFACE_GRID.y_edges[-1])
+    edges = [SURFACE_GRID.x_edges, (np.arange(ACCURACIES + 2) - 0.5) / ACCURACIES]
+    counts = np.histogram2d(x[on_axis], surface_accuracy(*places)[on_axis], bins=edges)[0]
+    with np.errstate(divide="ignore"):
+        return np.log(counts / points)
 
 
 def uneven() -> Target:
     """The surface, from starts all over the box."""
     starts = np.random.default_rng(0).uniform(-HALF_WIDTHS, HALF_WIDTHS, (2000, 3))
-    return Target(lambda t: surface(*t.unbind(1), torch), Box(torch.as_tensor(HALF_WIDTHS)), SURFACE_GRID, starts)
+    return Target(
+        lambda t: surface(*t.unbind(1), torch),
+        Box(torch.as_tensor(HALF_WIDTHS)),
+        SURFACE_GRID,
+        starts,
+        lambda t: surface_accuracy(*t.unbind(1)),
+        ACCURACIES,
+    )
 
 
 # Blocks of a vector on a sphere, as shares of its squared length.

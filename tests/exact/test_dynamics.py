@@ -5,6 +5,7 @@ import pytest
 import torch
 import xarray as xr
 from dynamics_runs import (
+    assert_scaled,
     assert_within_errors,
     dynamics_settings,
     fixed,
@@ -12,7 +13,7 @@ from dynamics_runs import (
     sample,
     trajectories,
 )
-from known_targets import balls, surface_entropy, uneven
+from known_targets import balls, surface_entropy, surface_entropy_by_accuracy, uneven
 from scipy.special import logsumexp
 from whole_runs import exchange_settings
 
@@ -92,9 +93,22 @@ def test_an_uneven_target_within_errors(exact, run):
     settings = dynamics_settings(confinement=dict(x=30.0, y=30.0), **usual | SURFACE_RUNS[run])
     landscape = landscape_of(uneven(), settings, "surface", run)
     assert_within_errors(landscape, exact)
+    assert_entropy_by_accuracy_within_errors(landscape)
     if "masses" in run:
         print(f"masses {landscape['mass'].values.round(2)}")
         assert (landscape["mass"].max("tensor") > 1.3 * landscape["mass"].min("tensor")).all()
+
+
+def assert_entropy_by_accuracy_within_errors(landscape: xr.Dataset) -> None:
+    """S of each true accuracy, which is no function of the map's coordinates."""
+    exact = surface_entropy_by_accuracy(2**20)
+    found = landscape["entropy_by_accuracy"].to_numpy()
+    left_out = landscape["entropy_by_accuracy_left_out"].to_numpy().astype(float)
+    seen = np.isfinite(exact)
+    assert seen.sum() > 25 and not np.isfinite(found[~seen]).any()
+    known = seen & (exact > exact[seen].max() - 6)  # in rarer ones too few walkers have been
+    value, error = jackknife.of(lambda entropy: entropy[known] - entropy[known].mean(), found, left_out)
+    assert_scaled(value - (exact[known] - exact[known].mean()), error)
 
 
 SPIRALS = SpiralData(
