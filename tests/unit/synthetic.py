@@ -59,6 +59,8 @@ def run(
             "flatness": per_window,
             "exchange_rate": ("overlap", np.ones(len(windows) - 1)),
             "round_trips": ("configuration", np.ones(len(windows) * walkers, dtype=int)),
+            "round_trips_in_y": ("configuration", np.ones(len(windows) * walkers, dtype=int)),
+            "start_kind": (("window", "walker"), np.full((len(windows), walkers), "cooled")),
         },
         GRID.coordinates,
         {"procedure": "replica_exchange", "moves": 1},
@@ -89,6 +91,7 @@ KINDS = {
     "smoothed_accuracy_logit": (Axis(min=-3, max=4, bin_width=0.125), lambda x: 0.2 - 0.55 * x, 0.5),
 }
 EPSILON = 1e-4
+ACCURACIES = 50  # steps of the true accuracy
 EDGES = ((-1.5, 0.5), (-3.0, -1.0), (-4.0, -2.5))  # of windows
 
 
@@ -148,10 +151,28 @@ def dynamics_run(
         "flatness": per_window,
         "exchange_rate": ("overlap", np.full(len(windows) - 1, 0.3)),
         "round_trips": ("configuration", np.full(len(windows) * walkers, round_trips)),
+        "round_trips_in_y": ("configuration", np.full(len(windows) * walkers, round_trips)),
+        "start_kind": (("window", "walker"), np.full((len(windows), walkers), "cooled")),
     }
+    coordinates = dict(grid.coordinates)
     if grid.name.startswith("smoothed"):
         variables["accuracy_sum"] = (
             ("window", "walker", *dims),
             histogram.sum(axis=0) * true_accuracy(grid),
         )
-    return xr.Dataset(variables, grid.coordinates, {"procedure": "molecular_dynamics", "moves": 100_000})
+        by_accuracy = ("window", "walker", dims[0], "test_accuracy")
+        variables["accuracy_histogram"] = (by_accuracy, visits_by_accuracy(grid, histogram.sum(axis=0), weights))
+        coordinates["test_accuracy"] = np.arange(ACCURACIES + 1) / ACCURACIES
+    return xr.Dataset(variables, coordinates, {"procedure": "molecular_dynamics", "moves": 100_000})
+
+
+def visits_by_accuracy(grid: Grid, histogram: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Visits[window, walker, columns, accuracies] by volume, if all states of a bin had its accuracy."""
+    tops = np.where(np.isfinite(weights), weights, -np.inf).max(axis=2, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        volumes = histogram * np.exp(np.where(np.isfinite(weights), weights - tops, -np.inf))[:, None]
+    row = np.floor(true_accuracy(grid) * ACCURACIES + 1e-9).astype(int)
+    found = np.zeros((*volumes.shape[:3], ACCURACIES + 1))
+    for accuracy in range(ACCURACIES + 1):
+        found[..., accuracy] = (volumes * (row == accuracy)).sum(axis=-1)
+    return found

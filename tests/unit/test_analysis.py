@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import rising_maps
 import xarray as xr
+from scipy.special import logsumexp
 from scipy.stats import t as student
-from synthetic import EPSILON, KINDS, dynamics_entropy, dynamics_grid, dynamics_run, true_accuracy
+from synthetic import ACCURACIES, EPSILON, KINDS, dynamics_entropy, dynamics_grid, dynamics_run, true_accuracy
 
 from entroscape.analysis import claims, curves, trained
 from entroscape.config.sampler import Axis
@@ -16,7 +17,7 @@ from entroscape.config.schema import Analysis, Claim
 from entroscape.config.settings import ClaimsSettings
 from entroscape.grid import MAP, Grid
 from entroscape.landscape.merge import merge
-from entroscape.landscape.metric import Metric, sign
+from entroscape.landscape.metric import JudgedMap, Metric, judged_map, sign
 
 GRID = Grid(x_min=-2.0, bin_width=0.5, columns=4, rows=5)
 SETTINGS = Analysis(low_loss=(-2.0, -1.0), generalising=0.75, confidence=0.95)
@@ -147,11 +148,64 @@ def test_equilibrium_of_every_metric_is_that_of_the_known_density(kind):
     assert advantage["value"].median() == pytest.approx(0.1, abs=0.05), "positive: equilibrium is better"
 
 
-def test_loss_generalises_below_the_threshold_and_accuracy_above_it():
-    y = np.array([-1.0, 0.0, 1.0])
-    assert Metric("ln_test_loss").generalising(y, 0.0).tolist() == [True, True, False]
-    assert Metric("smoothed_accuracy").generalising(y, 0.0).tolist() == [False, True, True]
-    assert Metric("smoothed_accuracy_logit", EPSILON).generalising(y, 0.5).tolist() == [False, True, True]
+def judged(name: str, rows: list[float], **changes) -> JudgedMap:
+    entropy = xr.DataArray(np.zeros((2, len(rows))), {"ln_train_loss": [-1.0, 0.0], name: rows})
+    found = judged_map(xr.Dataset({"entropy": entropy, "entropy_left_out": entropy.expand_dims(unit=3)} | changes))
+    assert found is not None and found.name == name
+    return found
+
+
+def test_thresholds_are_edges_of_loss_bins_and_a_bin_that_one_divides_does_not_count():
+    loss = judged("ln_test_loss", [-1.5, -0.5, 0.5])
+    assert loss.generalising(0.0).tolist() == loss.generalising(0.7).tolist() == [True, True, False]
+    assert loss.generalising(-0.3).tolist() == [True, False, False], "by its middle the second bin would count"
+
+
+def test_thresholds_of_attainable_accuracies_count_whole_values():
+    accuracy = judged("test_accuracy", [0, 0.25, 0.5, 0.75, 1.0])
+    assert accuracy.generalising(0.75).tolist() == [False, False, False, True, True]
+    assert accuracy.generalising(0.76).tolist() == [False, False, False, False, True]
+    assert accuracy.memorising(0.25).tolist() == [True, True, False, False, False]
+
+
+def test_thresholds_of_accuracies_in_hundredths_are_edges():
+    accuracy = judged("test_accuracy", (np.arange(101) / 100).tolist())
+    assert accuracy.generalising(0.75).sum() == 26 and accuracy.memorising(0.2).sum() == 20
+    assert accuracy.generalising(1.0).sum() == 1, "a perfect accuracy has a row of its own"
+
+
+def test_a_smooth_stand_in_is_judged_by_the_true_accuracy_or_not_at_all():
+    landscape, grid, training = dynamics_task("smoothed_accuracy")
+    found = judged_map(landscape)
+    assert found is not None and found.name == "test_accuracy" and len(found.lower) == ACCURACIES + 1
+    np.testing.assert_allclose(
+        logsumexp(found.entropy, axis=1), logsumexp(landscape["entropy"].to_numpy(), axis=1), rtol=1e-9
+    )
+    table = curves.curve_table(landscape, training, grid, SETTINGS)
+    assert set(table[table["quantity"] == "volume_ratio"]["metric"]) == {"test_accuracy"}
+    without = landscape.drop_vars(["entropy_by_accuracy", "entropy_by_accuracy_left_out"])
+    assert judged_map(without) is None
+
+
+def test_the_volume_ratio_counts_true_accuracies_where_the_smooth_one_says_the_opposite():
+    """True accuracies are 0.1 higher: states with a smooth accuracy of 0.4 are half right."""
+    rows, accuracies = np.arange(0.05, 1, 0.1), np.arange(11) / 10
+    smooth = np.where(rows < 0.5, 0.0, -1.0)  # more volume below 0.5
+    true = np.where(accuracies >= 0.5, 0.0, -1.0)
+    x = {"ln_train_loss": [-2.5, -2.4]}
+    variables = {
+        "entropy": ("smoothed_accuracy", rows, smooth),
+        "entropy_by_accuracy": ("test_accuracy", accuracies, true),
+    }
+    landscape = xr.Dataset()
+    for name, (y, values, entropy) in variables.items():
+        found = xr.DataArray(np.tile(entropy, (2, 1)), x | {y: values}, ("ln_train_loss", y))
+        landscape = landscape.assign({name: found, f"{name}_left_out": found.expand_dims(unit=4)})
+    grid = Grid(x_min=-2.55, bin_width=0.1, columns=2, rows=10, name="smoothed_accuracy", y_min=0.0, y_width=0.1)
+    read = curves.quantities(landscape, grid, 0.5)["volume_ratio", "test_accuracy"]
+    exact = logsumexp(true[accuracies >= 0.5]) - logsumexp(true[accuracies < 0.5])
+    np.testing.assert_allclose(read.by_column()[0], exact)
+    assert exact > 0 > logsumexp(smooth[rows > 0.5]) - logsumexp(smooth[rows < 0.5])
 
 
 def test_logit_and_accuracy_are_inverse_to_each_other():

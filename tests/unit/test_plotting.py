@@ -20,6 +20,7 @@ from entroscape.config.sampler import Axis
 from entroscape.grid import Grid, dimensions
 from entroscape.landscape import convergence as numbers
 from entroscape.landscape import cross_checks
+from entroscape.landscape.diagnostics import unknown
 from entroscape.landscape.metric import Metric
 from entroscape.plotting import (
     convergence,
@@ -79,7 +80,7 @@ def test_map_has_exact_edges_and_blank_unvisited_bins(sampled):
 
 
 def test_bins_without_an_error_are_hatched_and_explained(sampled, curves):
-    bins = numbers.unknown(sampled)
+    bins = unknown(sampled)
     assert 0 < bins.sum() < sampled["visited"].sum()
     axes = style.new_figure(80, 60).subplots()
     landscape.draw_map(axes, sampled)
@@ -386,40 +387,88 @@ def test_landscapes_that_have_not_converged_are_named_with_the_criterion():
     assert bad.low_loss["convergence"].iloc[0] == numbers.judge(bad.landscape).sentence
 
 
-@pytest.mark.parametrize(
-    ("changes", "failed"),
-    [
-        ({}, ""),
-        ({"round_trips": 0}, "round trips"),
-        ({"overlap_rms_in_errors": 5.0}, "windows agree"),
-        ({"entropy_err": 0.7}, "error of S"),
-        ({"entropy_left_out": 3.0}, "replicas agree"),
-        ({"entropy_until": 3.0}, "map at rest"),
-    ],
-)
-def test_each_criterion_of_convergence_is_needed(changes, failed):
+def spoilt(name: str, value: float):
+    """All values of a variable replaced where there are any."""
+    return lambda good: good.assign({name: good[name].where(~np.isfinite(good[name]), value)})
+
+
+def spoilt_map(good):
+    later = good["entropy_until"] + 3.0 * (good["ln_train_loss"] > -1)
+    return good.assign(entropy_until=later.where(later["block"] < good.sizes["block"] - 1, good["entropy"]))
+
+
+SPOILT = {
+    "": lambda good: good,
+    "round trips": spoilt("round_trips", 0),
+    "crossings in y": spoilt("round_trips_in_y", 0),
+    "windows agree": spoilt("overlap_rms_in_errors", 5.0),
+    "R̂ of S": spoilt("r_hat", 1.11),
+    "R̂ of y": spoilt("r_hat_of_y", 1.11),
+    "error of S": spoilt("entropy_err", 0.7),
+    "map at rest": spoilt_map,
+    "replicas agree": lambda good: good.assign(
+        entropy_left_out=good["entropy_left_out"] + 0.3 * (good["ln_train_loss"] > -1) * (good["unit"] < 4)
+    ),
+    "error of columns": lambda good: good.assign(  # one walker knows another height of the lowest loss
+        entropy_left_out=good["entropy_left_out"] + 1.5 * (good["ln_train_loss"] < -3.9) * (good["unit"] == 0)
+    ),
+    "range covered": lambda good: good.assign(visited=good["visited"] & (good["ln_train_loss"] > -3.9)),
+}
+
+
+@pytest.fixture(scope="module")
+def converged():
+    return inputs.task("ln_test_loss", walkers=4, noise=0.05).landscape
+
+
+def failed(landscape) -> list[str]:
+    checks = numbers.judge(landscape).checks
+    return checks["check"][~checks["passed"].astype(bool)].tolist()
+
+
+@pytest.mark.parametrize("check", SPOILT)
+def test_each_criterion_of_convergence_is_needed(converged, check):
     """Of a landscape that passes, one diagnostic is spoilt."""
-    good = inputs.task("ln_test_loss", walkers=4, noise=0.05).landscape
-    for name, value in changes.items():
-        if name == "entropy_until":
-            later = good[name] + value * (good["ln_train_loss"] > -1)
-            good[name] = later.where(later["block"] < good.sizes["block"] - 1, good["entropy"])
-        elif name == "entropy_left_out":
-            good[name] = good[name] + value * (good["ln_train_loss"] > -1) * (good["unit"] < 4)
-        else:
-            good[name] = good[name].where(~np.isfinite(good[name]), value)
-    checks = numbers.judge(good).checks
-    wrong = checks["check"][~checks["passed"].astype(bool)].tolist()
-    assert wrong == ([failed] if failed else [])
+    assert failed(SPOILT[check](converged)) == ([check] if check else [])
+
+
+UNKNOWN = {
+    "crossings in y": lambda good: good.drop_vars("round_trips_in_y"),
+    "windows agree": lambda good: good.isel(unit=slice(3)),
+    "R̂ of S": spoilt("r_hat", np.nan),
+    "R̂ of y": lambda good: good.drop_vars("r_hat_of_y"),
+    "map at rest": lambda good: good.isel(block=slice(-1, None)),
+    "replicas agree": lambda good: good.isel(unit=slice(6)),
+    "error of columns": lambda good: good.assign(
+        entropy_left_out=good["entropy_left_out"].where((good["ln_train_loss"] > -3.9) | (good["unit"] > 0), -np.inf)
+    ),
+}
+
+
+@pytest.mark.parametrize("check", UNKNOWN)
+def test_a_check_that_cannot_be_made_is_not_passed_and_says_so(converged, check):
+    verdict = numbers.judge(UNKNOWN[check](converged))
+    row = verdict.checks.set_index("check").loc[check]
+    assert not row["passed"] and not verdict.passes
+    assert row["sentence"].startswith("not shown: ") and row["sentence"] in verdict.sentence
+
+
+def test_checks_that_have_no_object_are_left_out():
+    single = inputs.task("ln_test_loss", walkers=4, noise=0.05, edges=((-4.0, 0.5),)).landscape
+    assert "windows agree" not in numbers.judge(single).checks["check"].tolist()
+    one_row = single.assign(
+        entropy_err=single["entropy_err"].where(single["ln_test_loss"] == single["ln_test_loss"][30])
+    )
+    assert "crossings in y" not in numbers.judge(one_row).checks["check"].tolist()
 
 
 def test_published_procedure_is_not_judged():
     verdict = numbers.judge(inputs.published())
-    assert not verdict.judged and verdict.passes and not verdict.sentence
+    assert not verdict.judged and not verdict.passes and verdict.sentence == numbers.NOT_JUDGED
 
 
 def test_page_on_convergence_shows_every_landscape_and_what_the_run_has(sampled):
-    landscapes = [inputs.task("ln_test_loss", experiment="house_prices", walkers=3).landscape, sampled]
+    landscapes = [inputs.task("ln_test_loss", experiment="house_prices", noise=0.05).landscape, sampled]
     landscapes.append(unconverged(experiment="sentences").landscape)
     rows = [
         {"problem": "ring", "integrator": name, "time_step": step, "kinetic_temperature": 1 + step}
