@@ -218,17 +218,17 @@ def test_maps_behind_a_verdict_that_have_not_converged_are_named():
     ],
 )
 def test_value_with_an_interval_of_its_own_against_a_bound(test, bound, interval, expected):
-    settings = claims_settings(test, bound=bound, quantity="barrier", baselines=None)
-    about = {"quantity": "barrier", "baseline": "", "low": interval[0], "high": interval[1]}
+    settings = claims_settings(test, bound=bound, quantity="largest_drop", baselines=None)
+    about = {"quantity": "largest_drop", "baseline": "", "low": interval[0], "high": interval[1]}
     table = averages(error=0.1 if np.isfinite(interval[0]) else np.nan, **about).iloc[:1]
     (found,) = claims.judge(settings, table).to_dict("records")
-    assert found["verdict"] == expected and found["case"] == f"width 4, barrier {test} {bound:g}"
+    assert found["verdict"] == expected and found["case"] == f"width 4, largest drop {test} {bound:g}"
     np.testing.assert_array_equal([found["lower"], found["upper"]], interval)
 
 
 def test_why_there_is_no_barrier_is_said():
-    settings = claims_settings("below", bound=2.0, quantity="barrier", baselines=None)
-    row = averages(quantity="barrier", baseline="", metric="smoothed_accuracy", error=np.nan, value=np.nan)
+    settings = claims_settings("below", bound=2.0, quantity="largest_drop", baselines=None)
+    row = averages(quantity="largest_drop", baseline="", metric="smoothed_accuracy", error=np.nan, value=np.nan)
     (found,) = claims.judge(settings, row).to_dict("records")
     assert (
         found["verdict"] == "undecided"
@@ -298,9 +298,9 @@ def test_low_loss_table_has_barriers_only_where_memorising_states_are_looked_for
         for x in rising_maps.GRID.x_centres
     )
     table = curves.low_loss_table(sampled, runs, rising_maps.GRID, rising_maps.SETTINGS).set_index("quantity")
-    assert {"barrier", "path_barrier", "valley", "jump", "lowest_trained"} <= set(table.index)
+    assert {"largest_drop", "path_barrier", "valley", "jump", "lowest_trained"} <= set(table.index)
     assert table.loc["lowest_trained", "value"] == pytest.approx(0.505)
-    assert table.loc["barrier", "low"] <= table.loc["barrier", "value"] <= table.loc["barrier", "high"]
+    assert table.loc["largest_drop", "low"] <= table.loc["largest_drop", "value"] <= table.loc["largest_drop", "high"]
     plain = rising_maps.SETTINGS.model_copy(update={"memorising": None})
     before = curves.low_loss_table(sampled, runs, rising_maps.GRID, plain)
-    assert not {"barrier", "lowest_trained"} & set(before["quantity"]) and "low" not in before
+    assert not {"largest_drop", "lowest_trained"} & set(before["quantity"]) and "low" not in before

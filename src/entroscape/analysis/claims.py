@@ -47,7 +47,7 @@ WITHOUT = {  # why there is no value
     "lowest_trained": "too few trained runs in the low-loss region",
     "volume_ratio": "only states of one kind were sampled in the low-loss region",
     "equilibrium": "no sampled states in the low-loss region",
-    "barrier": f"{_UNRESOLVED} in any column of the low-loss region",
+    "largest_drop": f"{_UNRESOLVED} in any column of the low-loss region",
     "path_barrier": f"{_UNRESOLVED} in the low-loss region",
     "valley": "too few independent walkers, or no column with a wide enough range of accuracies",
     "jump": "too few independent walkers or neighbouring columns",

@@ -22,7 +22,7 @@ from scipy.special import stdtrit
 
 DRAWS = 400  # of noise; the median is then known to a tenth of its spread
 _SEED = 20250516
-_RISK = 0.01  # that a quantity which may be the largest is put aside
+ASIDE = 0.2  # share of the risk that a quantity which matters is put aside
 _AT_ONCE = 2_000_000  # numbers that are drawn at a time
 
 
@@ -75,7 +75,7 @@ def bounds(
         return statistic(moved) if statistic else max(float(one.max()) for one in moved if len(one))
 
     units, tail = len(noises[0]), (1 - confidence) / 2
-    sure = band(sum(map(len, groups)), units, _RISK)
+    sure = band(sum(map(len, groups)), units, ASIDE * (1 - confidence))
     least = shifted(-sure)
     kept = [group + 2 * sure * error >= least for group, error in zip(groups, sigma, strict=True)]
     outer = band(sum(int(one.sum()) for one in kept), units, tail)

@@ -157,7 +157,7 @@ Baseline = Literal[
     "free", "box", "shell", "adam free", "adam box", "adam shell", "adamw free", "adamw box", "adamw shell"
 ]
 Quantity = Literal[
-    "advantage", "volume_ratio", "equilibrium", "barrier", "path_barrier", "jump", "valley", "lowest_trained"
+    "advantage", "volume_ratio", "equilibrium", "largest_drop", "path_barrier", "jump", "valley", "lowest_trained"
 ]
 Test = Literal["positive", "above", "below", "falls_with_width", "same_at_all_widths", "smaller_than"]
 
