@@ -5,12 +5,16 @@ import pytest
 from rising_maps import GRID, LOW, SETTINGS, exactly, landscape, surface
 from scipy.ndimage import label
 
-from entroscape.analysis import barrier, largest
+from entroscape.analysis import barrier, families, largest
 from entroscape.analysis.largest import Bounds
 
 
+def table(sampled):
+    return barrier.table(sampled, GRID, SETTINGS, [SETTINGS.confidence])
+
+
 def found(sampled, quantity: str) -> Bounds:
-    row = barrier.table(sampled, GRID, SETTINGS).set_index("quantity").loc[quantity]
+    row = table(sampled).set_index("quantity").loc[quantity]
     return Bounds(row["value"], row["low"], row["high"])
 
 
@@ -56,7 +60,7 @@ def test_path_goes_round_a_wall_through_its_gap():
     entropy = y + 5.0 * (x + 1.05)
     wall = np.abs(y - 0.5) < 0.03
     entropy[wall & (np.abs(x + 1.35) > 0.01)] -= 50.0
-    bounds, path = barrier.path_barrier(barrier.Surface.of(exactly(entropy)), LOW, SETTINGS, 0.95)
+    (bounds,), path = barrier.path_barrier(barrier.Surface.of(exactly(entropy)), LOW, SETTINGS, [0.95])
     start, gap = (entropy[tuple(path[0])]), entropy[wall & (np.abs(x + 1.35) < 0.01)].min()
     below = y < 0.48
     lowest = entropy[below & (np.abs(x + 1.35) < 0.01)].max()
@@ -144,10 +148,8 @@ def test_best_path_is_the_widest_of_all():
 )
 def test_intervals_hold_the_truth_and_values_scatter_about_it(units, entropy):
     """Also for a profile that is almost flat, where noise alone makes the largest drop positive."""
-    truth = barrier.table(exactly(entropy), GRID, SETTINGS).set_index("quantity")["value"]
-    runs = [
-        barrier.table(landscape(entropy, np.random.default_rng(seed), 0.2, units), GRID, SETTINGS) for seed in range(24)
-    ]
+    truth = table(exactly(entropy)).set_index("quantity")["value"]
+    runs = [table(landscape(entropy, np.random.default_rng(seed), 0.2, units)) for seed in range(24)]
     for quantity in ("largest_drop", "valley", "path_barrier"):
         rows = np.array([run.set_index("quantity").loc[quantity, ["value", "low", "high"]] for run in runs], float)
         inside = (rows[:, 1] <= truth[quantity] + 1e-9) & (rows[:, 2] >= truth[quantity] - 1e-9)
@@ -169,8 +171,8 @@ def test_a_hole_is_not_crossed():
     hole = np.abs(GRID.y_values - 0.5) < 0.03
     for name in ("entropy", "entropy_left_out"):
         sampled[name] = sampled[name].where(~hole, -np.inf)
-    table = barrier.table(sampled, GRID, SETTINGS).set_index("quantity")
-    assert np.isnan(table.loc[["largest_drop", "path_barrier"], "value"]).all()
+    rows = table(sampled).set_index("quantity")
+    assert np.isnan(rows.loc[["largest_drop", "path_barrier"], "value"]).all()
     profile = barrier.Surface.of(sampled).profile(10)
     assert GRID.y_values[profile.rows].min() > 0.5
 
@@ -180,10 +182,10 @@ def test_no_statement_without_memorising_states_or_with_few_units():
     high = sampled.copy()
     for name in ("entropy", "entropy_left_out"):
         high[name] = high[name].where(GRID.y_values > 0.4, -np.inf)
-    table = barrier.table(high, GRID, SETTINGS).set_index("quantity")
-    assert np.isnan(table.loc[["largest_drop", "path_barrier"], "value"]).all() and table.loc["valley", "value"] >= 0
+    rows = table(high).set_index("quantity")
+    assert np.isnan(rows.loc[["largest_drop", "path_barrier"], "value"]).all() and rows.loc["valley", "value"] >= 0
     few = sampled.isel(unit=slice(0, 3))
-    assert barrier.table(few, GRID, SETTINGS)["value"].isna().all()
+    assert table(few)["value"].isna().all()
 
 
 def test_jump_of_a_step_is_its_height_and_of_a_smooth_rise_nothing():
@@ -193,10 +195,10 @@ def test_jump_of_a_step_is_its_height_and_of_a_smooth_rise_nothing():
     half = barrier.half_step(GRID)
     for curve, height in ((smooth, 0.0), (step, 0.7)):
         left_out = np.repeat(curve[None], 12, axis=0)
-        assert barrier.jump(curve, left_out, half, 0.95).value == pytest.approx(height, abs=0.02)
+        assert barrier.jump(curve, left_out, half, [0.95])[0].value == pytest.approx(height, abs=0.02)
         noise = 0.01 * np.sqrt(12) * np.random.default_rng(0).normal(size=(12, len(x)))
         noisy = curve + noise.mean(axis=0), curve + (noise.sum(axis=0) - noise) / 11
-        value, low, high = barrier.jump(*noisy, half, 0.95)
+        ((value, low, high),) = barrier.jump(*noisy, half, [0.95])
         assert low <= height <= high and value == pytest.approx(height, abs=0.03)
     parabola = 0.1 * x**2 + 0.3 * x
     np.testing.assert_allclose(barrier.jumps(parabola, parabola[None].repeat(3, 0), half)[0][3:-3], 0, atol=1e-12)
@@ -225,13 +227,25 @@ def test_by_column_each_column_stands_alone():
 
 
 def test_largest_of_nothing_is_nothing():
-    assert np.isnan(largest.bounds([], [], 0.95).value)
-    assert np.isnan(largest.bounds([np.zeros(0)], [np.zeros((8, 0))], 0.95).high)
+    assert np.isnan(largest.bounds([], [], [0.95])[0].value)
+    assert np.isnan(largest.bounds([np.zeros(0)], [np.zeros((8, 0))], [0.95])[0].high)
 
 
 def test_correlated_quantities_need_no_correction():
     """A hundred copies of one quantity are one quantity: the value is not corrected for a choice that was none."""
     random = np.random.default_rng(0)
     noise = np.repeat(0.1 * random.normal(size=(16, 1)), 100, axis=1)
-    value, low, high = largest.bounds([np.full(100, 1.0)], [noise], 0.95)
+    ((value, low, high),) = largest.bounds([np.full(100, 1.0)], [noise], [0.95])
     assert value == pytest.approx(1.0, abs=0.05 * float(largest.errors(noise)[0])) and low < value < high
+
+
+def test_intervals_at_stricter_levels_hold_those_at_laxer_ones():
+    levels = families.levels(0.95)
+    for seed, entropy in enumerate((surface(), surface(0.0), surface(5.0) - 4 * GRID.y_values)):
+        sampled = landscape(entropy, np.random.default_rng(seed))
+        rows = barrier.table(sampled, GRID, SETTINGS, levels)
+        low, high = (rows[[families.names(k)[end] for k in range(1, len(levels) + 1)]].to_numpy() for end in (0, 1))
+        assert (np.diff(low, axis=1) <= 1e-12).all() and (np.diff(high, axis=1) >= -1e-12).all()
+        assert (high[:, -1] > high[:, 0]).all()
+        alone = barrier.table(sampled, GRID, SETTINGS, [levels[7]])
+        np.testing.assert_allclose(alone[["low", "high"]], rows[["low_8", "high_8"]])

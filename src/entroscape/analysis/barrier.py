@@ -35,6 +35,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from scipy.special import stdtrit
 
+from entroscape.analysis import families
 from entroscape.analysis.largest import ASIDE, NOTHING, Bounds, band, bounds, deviations, errors
 from entroscape.config.schema import Analysis
 from entroscape.grid import Grid
@@ -127,14 +128,14 @@ class Surface:
         return profile.between(int(profile.rows[0]), int(top))
 
 
-def largest_drop(profiles: Sequence[Profile], confidence: float) -> Bounds:
+def largest_drop(profiles: Sequence[Profile], levels: Sequence[float]) -> list[Bounds]:
     """Largest drop of S along any of these profiles, each from its memorising to its generalising end."""
     falls = [np.triu(np.ones((len(p.rows), len(p.rows)), dtype=bool)).ravel() for p in profiles]
     groups = [p.drops()[down] for p, down in zip(profiles, falls, strict=True)]
-    return bounds(groups, [p.drops_noise()[:, down] for p, down in zip(profiles, falls, strict=True)], confidence)
+    return bounds(groups, [p.drops_noise()[:, down] for p, down in zip(profiles, falls, strict=True)], levels)
 
 
-def valley(profiles: Sequence[Profile], accuracy: np.ndarray, confidence: float) -> Bounds:
+def valley(profiles: Sequence[Profile], accuracy: np.ndarray, levels: Sequence[float]) -> list[Bounds]:
     """Largest fall of S between two maxima of one profile that lie `APART`; `accuracy` is that of all rows."""
     profiles = [p for p in profiles if len(p.rows) and accuracy[p.rows[-1]] - accuracy[p.rows[0]] >= APART]
 
@@ -143,17 +144,17 @@ def valley(profiles: Sequence[Profile], accuracy: np.ndarray, confidence: float)
         return max(_valley(one.reshape(len(p.rows), -1), accuracy[p.rows]) for one, p in found)
 
     noises = [p.drops_noise() for p in profiles]
-    return bounds([p.drops() for p in profiles], noises, confidence, deepest, at_once=2)
+    return bounds([p.drops() for p in profiles], noises, levels, deepest, at_once=2)
 
 
-def jump(curve: np.ndarray, left_out: np.ndarray, columns: int, confidence: float) -> Bounds:
+def jump(curve: np.ndarray, left_out: np.ndarray, columns: int, levels: Sequence[float]) -> list[Bounds]:
     """Largest jump of a curve [columns] up or down; `columns` is half the distance over which it may happen."""
     found, noise = jumps(curve, left_out, columns)
     known = np.isfinite(found) & np.isfinite(noise).all(axis=0)
     if len(left_out) < FEWEST_UNITS or not known.any():
-        return NOTHING
+        return [NOTHING] * len(levels)
     both = np.concatenate([found[known], -found[known]]), np.concatenate([noise[:, known], -noise[:, known]], axis=1)
-    return bounds([both[0]], [both[1]], confidence)
+    return bounds([both[0]], [both[1]], levels)
 
 
 def jumps(curve: np.ndarray, left_out: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -176,8 +177,8 @@ def jumps(curve: np.ndarray, left_out: np.ndarray, columns: int) -> tuple[np.nda
 
 
 def path_barrier(
-    surface: Surface, columns: np.ndarray, settings: Analysis, confidence: float
-) -> tuple[Bounds, np.ndarray]:
+    surface: Surface, columns: np.ndarray, settings: Analysis, levels: Sequence[float]
+) -> tuple[list[Bounds], np.ndarray]:
     """Barrier along the best path within some columns (bool), and the path's bins [steps, (column, row)].
 
     Nothing and no path where an end is not known or they do not hang together.
@@ -185,18 +186,26 @@ def path_barrier(
     opened = np.array([surface.well_known(column) for column in range(len(columns))]) & columns[:, None]
     ends = [opened & rows for rows in _ends(surface.accuracy, settings)]
     if not all(end.any() for end in ends):
-        return NOTHING, np.zeros((0, 2), dtype=int)
+        return [NOTHING] * len(levels), np.zeros((0, 2), dtype=int)
+    best = [candidates(surface, end, 0.0)[0] for end in ends]
+    value, path = Way.between(surface, opened, *best).barrier(0.0)
+    if not len(path):
+        return [NOTHING] * len(levels), path
+    return [Bounds(value, *_path_interval(surface, opened, ends, confidence)) for confidence in levels], path
+
+
+def _path_interval(
+    surface: Surface, opened: np.ndarray, ends: Sequence[np.ndarray], confidence: float
+) -> tuple[float, float]:
+    """Interval of the barrier between the best bins of both `ends`, each bool[columns, rows]."""
     units, risk, drops = len(surface.noise), 1 - confidence, 2 * int(opened.sum())
     starts, goals = (candidates(surface, end, band(2 * drops, units, ASIDE * risk)) for end in ends)
     ways = [Way.between(surface, opened, *pair) for pair in product(starts, goals)]
-    value, path = ways[0].barrier(0.0)
-    if not len(path):
-        return NOTHING, path
     sure = band((len(starts) + len(goals)) * drops, units, ASIDE * risk)
     least, most = _limits(ways, sure, 0.0, np.inf)
     undecided = sum(way.undecided(sure, least, most) for way in ways)
     factor = min(sure, band(4 * undecided, units, (1 - ASIDE) * risk))
-    return Bounds(value, *_limits(ways, factor, least, most)), path
+    return _limits(ways, factor, least, most)
 
 
 @dataclass(frozen=True)
@@ -277,12 +286,13 @@ def best_path(height: np.ndarray, start: tuple[int, int], goal: tuple[int, int])
     return np.array(np.unravel_index(path[::-1], height.shape)).T
 
 
-def table(landscape: xr.Dataset, grid: Grid, settings: Analysis) -> pd.DataFrame:
+def table(landscape: xr.Dataset, grid: Grid, settings: Analysis, levels: Sequence[float]) -> pd.DataFrame:
     """A row each, with an interval, of largest_drop and path_barrier at low loss, of valley and jump in all columns.
 
     Columns quantity, metric, value, error, units, dof, low, high, lower, upper, columns. low and high are the ends of
-    the interval; error stands for (high - value) / Student's t, for reading; lower and upper are the edges in ln L of
-    the columns used.
+    the interval at the first of the levels of confidence, the lowest, low_2 and high_2 those at the second, and so on;
+    error stands for (high - value) / Student's t, for reading; lower and upper are the edges in ln L of the columns
+    used.
     """
     surface = Surface.of(landscape)
     region = (grid.x_centres > settings.low_loss[0]) & (grid.x_centres < settings.low_loss[1])
@@ -291,14 +301,15 @@ def table(landscape: xr.Dataset, grid: Grid, settings: Analysis) -> pd.DataFrame
     rises = [rise for column in np.nonzero(region)[0] if (rise := surface.rise(int(column), settings)) is not None]
     climbed = np.isin(np.arange(grid.columns), [rise.column for rise in rises])
     metric, curve, left_out = equilibrium_of(landscape)
-    level, name = settings.confidence, Metric.of(landscape).name
-    path, along = path_barrier(surface, region, settings, level)
+    name = Metric.of(landscape).name
+    path, along = path_barrier(surface, region, settings, levels)
     crossed = np.isin(np.arange(grid.columns), along[:, 0])
+    jumped = jump(curve, left_out, half_step(grid), levels)
     rows = [
-        _row("largest_drop", name, largest_drop(rises, level), climbed, landscape, grid, level),
-        _row("path_barrier", name, path, crossed, landscape, grid, level),
-        _row("valley", name, valley(profiles, surface.accuracy, level), everywhere, landscape, grid, level),
-        _row("jump", metric, jump(curve, left_out, half_step(grid), level), np.isfinite(curve), landscape, grid, level),
+        _row("largest_drop", name, largest_drop(rises, levels), climbed, landscape, grid, levels[0]),
+        _row("path_barrier", name, path, crossed, landscape, grid, levels[0]),
+        _row("valley", name, valley(profiles, surface.accuracy, levels), everywhere, landscape, grid, levels[0]),
+        _row("jump", metric, jumped, np.isfinite(curve), landscape, grid, levels[0]),
     ]
     return pd.DataFrame(rows)
 
@@ -343,8 +354,8 @@ def half_step(grid: Grid) -> int:
 def _of_column(surface: Surface, column: int, settings: Analysis) -> Iterator[tuple[str, Bounds]]:
     rise = surface.rise(column, settings)
     if rise is not None:
-        yield "largest_drop", largest_drop([rise], settings.confidence)
-    found = valley([surface.profile(column)], surface.accuracy, settings.confidence)
+        yield "largest_drop", largest_drop([rise], [settings.confidence])[0]
+    (found,) = valley([surface.profile(column)], surface.accuracy, [settings.confidence])
     if np.isfinite(found.value):
         yield "valley", found
 
@@ -387,9 +398,15 @@ def _best(height: np.ndarray) -> Bin:
 
 
 def _row(
-    quantity: str, metric: str, found: Bounds, used: np.ndarray, landscape: xr.Dataset, grid: Grid, confidence: float
+    quantity: str,
+    metric: str,
+    levels: Sequence[Bounds],
+    used: np.ndarray,
+    landscape: xr.Dataset,
+    grid: Grid,
+    confidence: float,
 ) -> dict:
-    units = landscape.sizes["unit"]
+    units, found = landscape.sizes["unit"], levels[0]
     used = used if np.isfinite(found.value) else np.zeros_like(used)
     edges = grid.x_edges
     lower, upper = (edges[:-1][used].min(), edges[1:][used].max()) if used.any() else (np.nan, np.nan)
@@ -401,8 +418,7 @@ def _row(
         "error": (found.high - found.value) / stdtrit(max(units - 1, 1), 0.5 + confidence / 2),
         "units": units,
         "dof": float(units - 1),
-        "low": found.low,
-        "high": found.high,
+        **families.columns(levels),
         "lower": np.round(lower, 9),
         "upper": np.round(upper, 9),
         "columns": int(used.sum()),
