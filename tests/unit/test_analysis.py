@@ -11,9 +11,9 @@ from scipy.special import logsumexp
 from scipy.stats import t as student
 from synthetic import ACCURACIES, EPSILON, KINDS, dynamics_entropy, dynamics_grid, dynamics_run, true_accuracy
 
-from entroscape.analysis import claims, curves, trained
+from entroscape.analysis import claims, curves, families, trained
 from entroscape.config.sampler import Axis
-from entroscape.config.schema import Analysis, Claim
+from entroscape.config.schema import LARGEST_FAMILY, Analysis, Claim
 from entroscape.config.settings import ClaimsSettings
 from entroscape.grid import MAP, Grid
 from entroscape.landscape.merge import merge
@@ -232,30 +232,75 @@ def averages(widths=(4,), error=0.01, reached=-3.0, convergence="", **changes) -
     return pd.concat([table, *noise], ignore_index=True)
 
 
+def judged(settings: ClaimsSettings, low_loss: pd.DataFrame) -> pd.DataFrame:
+    return families.verdicts(claims.candidates(settings, low_loss), settings.family_sizes)
+
+
 def test_claims_are_about_the_judged_metric_of_the_plain_variants():
-    (row,) = claims.judge(claims_settings(), averages()).to_dict("records")
+    (row,) = judged(claims_settings(), averages()).to_dict("records")
     assert (row["verdict"], row["value"], row["remark"]) == ("supported", 0.1, "")
     assert row["case"] == "width 4, box SGD" and row["where from"] == "advantage of width-4"
     assert (row["figure"], row["rule"], row["data"]) == ("x", "x", "landscapes/task/width-4.nc")
 
 
 def test_a_map_that_ends_too_early_leaves_a_claim_undecided_and_says_so():
-    (row,) = claims.judge(claims_settings(), averages(error=np.nan, value=np.nan, reached=-1.5)).to_dict("records")
+    (row,) = judged(claims_settings(), averages(error=np.nan, value=np.nan, reached=-1.5)).to_dict("records")
     assert row["verdict"] == "undecided"
     assert row["remark"] == "the map ends at ln L = −1.5, above the low-loss region, which begins at −2"
-    (row,) = claims.judge(claims_settings(), averages(error=np.nan, value=np.nan)).to_dict("records")
+    (row,) = judged(claims_settings(), averages(error=np.nan, value=np.nan)).to_dict("records")
     assert row["verdict"] == "undecided" and "too few trained runs" in row["remark"]
-    (row,) = claims.judge(claims_settings(), averages(widths=())).to_dict("records")
+    (row,) = judged(claims_settings(), averages(widths=())).to_dict("records")
     assert row["verdict"] == "undecided" and row["remark"].startswith("no landscape")
 
 
-def test_maps_behind_a_verdict_that_have_not_converged_are_named():
-    (row,) = claims.judge(claims_settings(), averages(convergence="not converged: noise")).to_dict("records")
-    assert row["verdict"] == "supported" and row["remark"] == "not converged: noise"
+def test_a_claim_that_rests_on_a_map_that_has_not_converged_is_undecided():
+    (row,) = judged(claims_settings(), averages(convergence="not converged: noise")).to_dict("records")
+    assert row["verdict"] == "undecided" and row["remark"] == "not converged: noise"
+    assert (row["value"], row["confidence"]) == (0.1, 0.95) and 0 < row["lower"] < 0.1 < row["upper"]
+    table = averages((4, 8, 16)).assign(value=lambda table: 1.0 - 0.4 * np.log2(table["width"]))
+    (row,) = judged(claims_settings("falls_with_width"), table).to_dict("records")
+    assert row["verdict"] == "supported" and row["remark"] == ""
+    table.loc[table["width"] == 8, "convergence"] = "not converged: noise"
+    (row,) = judged(claims_settings("falls_with_width"), table).to_dict("records")
+    assert row["verdict"] == "undecided" and row["remark"] == "not converged: width-8"
+    (row,) = judged(claims_settings("same_at_all_widths", bound=2.0), table).to_dict("records")
+    assert row["verdict"] == "supported" and row["remark"] == "", "the widths compared are 4 and 16"
+    table.loc[table["width"] == 16, "convergence"] = "not converged: noise"
+    (row,) = judged(claims_settings("same_at_all_widths", bound=2.0), table).to_dict("records")
+    assert row["verdict"] == "undecided" and row["remark"] == "not converged: width-16"
+
+
+def test_what_training_alone_reaches_rests_on_no_map():
+    settings = claims_settings("above", bound=0.2, quantity="lowest_trained")
+    table = averages(quantity="lowest_trained", value=0.5, convergence="not converged: noise")
+    (row,) = judged(settings, table).to_dict("records")
+    assert row["verdict"] == "supported" and row["remark"] == ""
+
+
+def test_intervals_of_their_own_are_those_of_the_level_that_decides():
+    """Two rows of one figure: the clearer one is judged at 1 - 0.05 / 2, then the other at 0.95."""
+    about = {"quantity": "path_barrier", "baseline": "", "metric": "smoothed_accuracy", "error": 0.1}
+    ends = {"low": 0.0, "high": 1.0, "low_2": 0.0, "high_2": 1.9}
+    clear = averages(**about | ends).iloc[:1]
+    faint = averages(**about | ends | {"high": 1.5, "high_2": 2.5, "experiment": "other"}).iloc[:1]
+    faint = faint.assign(width=8, variant="width-8")
+    one = claims_settings("below", bound=2.0, quantity="path_barrier", baselines=None).claims[0]
+    settings = claims_settings().model_copy(update={"claims": [one.model_copy(update={"experiment": "other"}), one]})
+    other = {"confidence": {"task": 0.95, "other": 0.95}, "stand_in": {"task": "", "other": ""}}
+    settings = settings.model_copy(update=other)
+    found = judged(settings, pd.concat([clear, faint], ignore_index=True))
+    assert found["verdict"].tolist() == ["supported"] * 2
+    assert found["upper"].tolist() == [1.5, 1.9] and found["confidence"].tolist() == pytest.approx([0.95, 0.975])
+    found = judged(settings, pd.concat([clear.assign(convergence="not converged: x"), faint], ignore_index=True))
+    assert found["verdict"].tolist() == ["undecided"] * 2, "the row that cannot be judged counts"
+    assert found["upper"].tolist() == [2.5, 1.9]
+
+
+def test_maps_behind_a_claim_that_have_not_converged_are_named():
     table = averages((4, 8, 16), convergence="not converged: noise")
-    (row,) = claims.judge(claims_settings("falls_with_width"), table).to_dict("records")
+    (row,) = judged(claims_settings("falls_with_width"), table).to_dict("records")
     assert row["remark"] == "not converged: width-4, width-8, width-16"
-    (row,) = claims.judge(claims_settings("falls_with_width"), averages((4, 8))).to_dict("records")
+    (row,) = judged(claims_settings("falls_with_width"), averages((4, 8))).to_dict("records")
     assert row["verdict"] == "undecided" and row["remark"] == "a slope needs 3 widths"
 
 
@@ -272,18 +317,18 @@ def test_maps_behind_a_verdict_that_have_not_converged_are_named():
     ],
 )
 def test_value_with_an_interval_of_its_own_against_a_bound(test, bound, interval, expected):
-    settings = claims_settings(test, bound=bound, quantity="barrier", baselines=None)
-    about = {"quantity": "barrier", "baseline": "", "low": interval[0], "high": interval[1]}
+    settings = claims_settings(test, bound=bound, quantity="largest_drop", baselines=None)
+    about = {"quantity": "largest_drop", "baseline": "", "low": interval[0], "high": interval[1]}
     table = averages(error=0.1 if np.isfinite(interval[0]) else np.nan, **about).iloc[:1]
-    (found,) = claims.judge(settings, table).to_dict("records")
-    assert found["verdict"] == expected and found["case"] == f"width 4, barrier {test} {bound:g}"
+    (found,) = judged(settings, table).to_dict("records")
+    assert found["verdict"] == expected and found["case"] == f"width 4, largest drop {test} {bound:g}"
     np.testing.assert_array_equal([found["lower"], found["upper"]], interval)
 
 
 def test_why_there_is_no_barrier_is_said():
-    settings = claims_settings("below", bound=2.0, quantity="barrier", baselines=None)
-    row = averages(quantity="barrier", baseline="", metric="smoothed_accuracy", error=np.nan, value=np.nan)
-    (found,) = claims.judge(settings, row).to_dict("records")
+    settings = claims_settings("below", bound=2.0, quantity="largest_drop", baselines=None)
+    row = averages(quantity="largest_drop", baseline="", metric="smoothed_accuracy", error=np.nan, value=np.nan)
+    (found,) = judged(settings, row).to_dict("records")
     assert (
         found["verdict"] == "undecided"
         and "memorising and generalising states were not both sampled" in found["remark"]
@@ -301,26 +346,29 @@ def test_why_there_is_no_barrier_is_said():
 def test_same_at_all_widths_compares_the_widest_with_the_narrowest(values, expected):
     settings = claims_settings("same_at_all_widths", bound=0.1)
     table = averages(tuple(values))
-    (row,) = claims.judge(settings, table.assign(value=table["width"].map(values))).to_dict("records")
+    (row,) = judged(settings, table.assign(value=table["width"].map(values))).to_dict("records")
     assert row["verdict"] == expected and row["case"] == "width 16 minus width 4, box SGD, within ±0.1"
     assert row["value"] == pytest.approx(values[16] - values[4])
     half = np.hypot(0.01, 0.01) * student.ppf(0.975, 14)
     assert row["upper"] - row["value"] == pytest.approx(half)
-    (row,) = claims.judge(settings, averages((4,))).to_dict("records")
+    (row,) = judged(settings, averages((4,))).to_dict("records")
     assert row["verdict"] == "undecided" and "2 widths are needed" in row["remark"]
 
 
 def test_smaller_than_another_experiment():
     settings = claims_settings("smaller_than", against="other", against_baseline="adam free")
-    other = averages((8,), value=0.4, experiment="other", baseline="adam free", convergence="not converged: x")
+    other = averages((8,), value=0.4, experiment="other", baseline="adam free")
     table = pd.concat([averages(), other], ignore_index=True)
+    (row,) = judged(settings, table).to_dict("records")
+    assert row["verdict"] == "supported" and row["remark"] == ""
+    table.loc[table["experiment"] == "other", "convergence"] = "not converged: x"
     for order in (table, table[::-1]):
-        (row,) = claims.judge(settings, order).to_dict("records")
-        assert row["verdict"] == "supported" and row["value"] == pytest.approx(0.3)
+        (row,) = judged(settings, order).to_dict("records")
+        assert row["verdict"] == "undecided" and row["value"] == pytest.approx(0.3)
         assert row["case"] == "other minus task, width 4, free Adam against box SGD"
         assert row["where from"] == "advantage of other width-8, task width-4"
         assert row["remark"] == "not converged: other width-8"
-    (row,) = claims.judge(settings, averages()).to_dict("records")
+    (row,) = judged(settings, averages()).to_dict("records")
     assert row["verdict"] == "undecided" and "other is not there" in row["remark"]
 
 
@@ -335,7 +383,7 @@ def test_lowest_mean_of_training_and_its_interval():
     random = np.random.default_rng(0)
     inside, below = 0, 0
     for _ in range(200):
-        found, _, count = trained.lowest(0.5 + 0.1 * random.normal(size=(12, 10)), 0.95)
+        (found,), _, count = trained.lowest(0.5 + 0.1 * random.normal(size=(12, 10)), [0.95])
         inside += found.low <= 0.5 <= found.high
         below += found.value < 0.5
         assert found.low < found.value < found.high and count == 12
@@ -352,9 +400,13 @@ def test_low_loss_table_has_barriers_only_where_memorising_states_are_looked_for
         for x in rising_maps.GRID.x_centres
     )
     table = curves.low_loss_table(sampled, runs, rising_maps.GRID, rising_maps.SETTINGS).set_index("quantity")
-    assert {"barrier", "path_barrier", "valley", "jump", "lowest_trained"} <= set(table.index)
+    assert {"largest_drop", "path_barrier", "valley", "jump", "lowest_trained"} <= set(table.index)
     assert table.loc["lowest_trained", "value"] == pytest.approx(0.505)
-    assert table.loc["barrier", "low"] <= table.loc["barrier", "value"] <= table.loc["barrier", "high"]
+    assert table.loc["largest_drop", "low"] <= table.loc["largest_drop", "value"] <= table.loc["largest_drop", "high"]
+    for quantity in ("path_barrier", "valley", "jump", "lowest_trained"):
+        for share in range(2, LARGEST_FAMILY + 1):
+            outer, inner = (table.loc[quantity, [*families.names(one)]].to_numpy(float) for one in (share, share - 1))
+            assert outer[0] <= inner[0] <= inner[1] <= outer[1]
     plain = rising_maps.SETTINGS.model_copy(update={"memorising": None})
     before = curves.low_loss_table(sampled, runs, rising_maps.GRID, plain)
-    assert not {"barrier", "lowest_trained"} & set(before["quantity"]) and "low" not in before
+    assert not {"largest_drop", "lowest_trained"} & set(before["quantity"]) and "low" not in before

@@ -5,12 +5,16 @@ import pytest
 from rising_maps import GRID, LOW, SETTINGS, exactly, landscape, surface
 from scipy.ndimage import label
 
-from entroscape.analysis import barrier, largest
+from entroscape.analysis import barrier, families, largest
 from entroscape.analysis.largest import Bounds
 
 
+def table(sampled):
+    return barrier.table(sampled, GRID, SETTINGS, [SETTINGS.confidence])
+
+
 def found(sampled, quantity: str) -> Bounds:
-    row = barrier.table(sampled, GRID, SETTINGS).set_index("quantity").loc[quantity]
+    row = table(sampled).set_index("quantity").loc[quantity]
     return Bounds(row["value"], row["low"], row["high"])
 
 
@@ -24,12 +28,12 @@ def direct_drop(entropy: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("depth", [1.0, 4.0])
-def test_barrier_without_noise_is_the_drop_of_the_profile(depth):
+def test_largest_drop_without_noise_is_that_of_the_profile(depth):
     entropy = surface(depth)
-    value, low, high = found(exactly(entropy), "barrier")
+    value, low, high = found(exactly(entropy), "largest_drop")
     assert value == pytest.approx(direct_drop(entropy)) and low == pytest.approx(value) == pytest.approx(high)
     assert value == pytest.approx(depth, abs=0.3)
-    assert found(exactly(surface()), "barrier") == pytest.approx((0, 0, 0))
+    assert found(exactly(surface()), "largest_drop") == pytest.approx((0, 0, 0))
 
 
 def test_valley_without_noise_lies_between_two_maxima():
@@ -46,7 +50,7 @@ def test_valley_without_noise_lies_between_two_maxima():
 
 def test_ripples_closer_than_two_phases_are_no_valley():
     entropy = surface(rise=0.0) + 2.0 * (np.arange(GRID.rows) == 12)
-    assert found(exactly(entropy), "barrier").value == pytest.approx(2.0)
+    assert found(exactly(entropy), "largest_drop").value == pytest.approx(2.0)
     assert found(exactly(entropy), "valley").value == 0
 
 
@@ -56,7 +60,7 @@ def test_path_goes_round_a_wall_through_its_gap():
     entropy = y + 5.0 * (x + 1.05)
     wall = np.abs(y - 0.5) < 0.03
     entropy[wall & (np.abs(x + 1.35) > 0.01)] -= 50.0
-    bounds, path = barrier.path_barrier(barrier.Surface.of(exactly(entropy)), LOW, SETTINGS)
+    (bounds,), path = barrier.path_barrier(barrier.Surface.of(exactly(entropy)), LOW, SETTINGS, [0.95])
     start, gap = (entropy[tuple(path[0])]), entropy[wall & (np.abs(x + 1.35) < 0.01)].min()
     below = y < 0.48
     lowest = entropy[below & (np.abs(x + 1.35) < 0.01)].max()
@@ -64,6 +68,59 @@ def test_path_goes_round_a_wall_through_its_gap():
     steps = np.abs(np.diff(path, axis=0)).sum(axis=1)
     assert (steps == 1).all(), "over edges, not corners"
     assert GRID.y_values[path[0, 1]] <= 0.25 and GRID.y_values[path[-1, 1]] >= 0.75
+
+
+def test_no_barrier_where_S_depends_on_the_loss_alone():
+    """Generalising bins are known at low loss only, so S falls on the way there by as much as the ends differ."""
+    x, y = np.meshgrid(GRID.x_centres, GRID.y_values, indexing="ij")
+    unknown = (y > 0.6) & (x > -1.6)
+    for error in (0.0, 0.2):
+        sampled = landscape(30 * x, np.random.default_rng(3), error)
+        for name in ("entropy", "entropy_left_out"):
+            sampled[name] = sampled[name].where(~unknown, -np.inf)
+        value, low, high = found(sampled, "path_barrier")
+        assert low == 0 and value == pytest.approx(0, abs=1e-9 + 2 * error) and high < 1e-9 + 12 * error
+        fall = entropy_at(sampled, -1.05, 0.1) - entropy_at(sampled, -1.65, 0.9)
+        assert fall > 15, "which is a difference of the ends, not a barrier between them"
+
+
+def entropy_at(sampled, x: float, y: float) -> float:
+    return float(sampled["entropy"].sel(ln_train_loss=x, smoothed_accuracy=y, method="nearest"))
+
+
+@pytest.mark.parametrize("tilt", [-8.0, 0.0, 8.0])
+def test_barrier_of_a_path_is_that_below_the_lower_end(tilt):
+    """Seen from the lower of the two states, and the same in either direction."""
+    y = GRID.y_values
+    entropy = np.broadcast_to(tilt * y - 6 * np.exp(-(((y - 0.5) / 0.08) ** 2)), (GRID.columns, GRID.rows))
+    memorising, generalising, between = (entropy[0, rows] for rows in (y <= 0.25, y >= 0.75, (y > 0.25) & (y < 0.75)))
+    expected = min(memorising.max(), generalising.max()) - between.min()
+    for sampled in (exactly(entropy), exactly(entropy[:, ::-1])):
+        assert found(sampled, "path_barrier") == pytest.approx((expected, expected, expected))
+
+
+def test_interval_holds_the_barriers_of_all_states_that_may_be_the_best():
+    """Two memorising peaks of the same height, one beside the generalising states and one behind a barrier of 6."""
+    x, y = np.meshgrid(GRID.x_centres, GRID.y_values, indexing="ij")
+    entropy = np.where((x > -1.4) & (y > 0.25), 6.0, 0.0)
+    entropy[7, 1] = 6.0  # S is 0 all about it
+    entropy[12, 5] = 6.01
+    near = found(exactly(entropy), "path_barrier")
+    assert near == pytest.approx((0, 0, 0), abs=1e-6)
+    ends = [found(landscape(entropy, np.random.default_rng(seed)), "path_barrier") for seed in range(10)]
+    assert {round(value / 6) for value, _, _ in ends} == {0, 1}, "noise decides which peak is the higher one"
+    assert all(low < 0.5 and high > 5.5 for _, low, high in ends)
+
+
+def test_a_path_does_not_cross_bins_that_are_hardly_known():
+    """S is not known to 1 at low loss, where alone the way is open."""
+    x, y = np.meshgrid(GRID.x_centres, GRID.y_values, indexing="ij")
+    entropy = y - 30.0 * ((np.abs(y - 0.5) < 0.03) & (x > -1.9))
+    assert found(exactly(entropy), "path_barrier").value < 1
+    sampled = landscape(entropy, np.random.default_rng(0), error=0.1)
+    noise = 8 * np.random.default_rng(1).normal(size=sampled["entropy_left_out"].shape) / 15
+    sampled["entropy_left_out"] = sampled["entropy_left_out"] + np.where(x < -1.9, noise, 0.0)
+    assert found(sampled, "path_barrier").low > 25
 
 
 def test_best_path_is_the_widest_of_all():
@@ -84,15 +141,16 @@ def test_best_path_is_the_widest_of_all():
 
 
 @pytest.mark.parametrize("units", [12, 32])
-@pytest.mark.parametrize("depth", [None, 0.0, 2.0, 5.0])
-def test_intervals_hold_the_truth_and_values_scatter_about_it(units, depth):
-    """Also for a profile that is almost flat (depth 0), where noise alone makes the largest drop positive."""
-    entropy = surface(depth)
-    truth = barrier.table(exactly(entropy), GRID, SETTINGS).set_index("quantity")["value"]
-    runs = [
-        barrier.table(landscape(entropy, np.random.default_rng(seed), 0.2, units), GRID, SETTINGS) for seed in range(24)
-    ]
-    for quantity in ("barrier", "valley", "path_barrier"):
+@pytest.mark.parametrize(
+    "entropy",
+    [surface(), surface(0.0), surface(2.0), surface(5.0), surface(5.0) - 4 * GRID.y_values, 15 * surface(rise=0.0)],
+    ids=["rising", "almost flat", "dip of 2", "dip of 5", "dip, generalising lower", "ln L alone"],
+)
+def test_intervals_hold_the_truth_and_values_scatter_about_it(units, entropy):
+    """Also for a profile that is almost flat, where noise alone makes the largest drop positive."""
+    truth = table(exactly(entropy)).set_index("quantity")["value"]
+    runs = [table(landscape(entropy, np.random.default_rng(seed), 0.2, units)) for seed in range(24)]
+    for quantity in ("largest_drop", "valley", "path_barrier"):
         rows = np.array([run.set_index("quantity").loc[quantity, ["value", "low", "high"]] for run in runs], float)
         inside = (rows[:, 1] <= truth[quantity] + 1e-9) & (rows[:, 2] >= truth[quantity] - 1e-9)
         assert inside.mean() >= 0.9, quantity
@@ -101,7 +159,7 @@ def test_intervals_hold_the_truth_and_values_scatter_about_it(units, depth):
 
 
 def test_a_deep_dip_is_told_from_none():
-    for depth, quantity in ((5.0, "barrier"), (5.0, "valley"), (5.0, "path_barrier")):
+    for depth, quantity in ((5.0, "largest_drop"), (5.0, "valley"), (5.0, "path_barrier")):
         assert found(landscape(surface(depth), np.random.default_rng(1)), quantity).low > 2
         assert found(landscape(surface(), np.random.default_rng(1), 0.1), quantity).high < 2
 
@@ -113,8 +171,8 @@ def test_a_hole_is_not_crossed():
     hole = np.abs(GRID.y_values - 0.5) < 0.03
     for name in ("entropy", "entropy_left_out"):
         sampled[name] = sampled[name].where(~hole, -np.inf)
-    table = barrier.table(sampled, GRID, SETTINGS).set_index("quantity")
-    assert np.isnan(table.loc[["barrier", "path_barrier"], "value"]).all()
+    rows = table(sampled).set_index("quantity")
+    assert np.isnan(rows.loc[["largest_drop", "path_barrier"], "value"]).all()
     profile = barrier.Surface.of(sampled).profile(10)
     assert GRID.y_values[profile.rows].min() > 0.5
 
@@ -124,10 +182,10 @@ def test_no_statement_without_memorising_states_or_with_few_units():
     high = sampled.copy()
     for name in ("entropy", "entropy_left_out"):
         high[name] = high[name].where(GRID.y_values > 0.4, -np.inf)
-    table = barrier.table(high, GRID, SETTINGS).set_index("quantity")
-    assert np.isnan(table.loc[["barrier", "path_barrier"], "value"]).all() and table.loc["valley", "value"] >= 0
+    rows = table(high).set_index("quantity")
+    assert np.isnan(rows.loc[["largest_drop", "path_barrier"], "value"]).all() and rows.loc["valley", "value"] >= 0
     few = sampled.isel(unit=slice(0, 3))
-    assert barrier.table(few, GRID, SETTINGS)["value"].isna().all()
+    assert table(few)["value"].isna().all()
 
 
 def test_jump_of_a_step_is_its_height_and_of_a_smooth_rise_nothing():
@@ -137,10 +195,10 @@ def test_jump_of_a_step_is_its_height_and_of_a_smooth_rise_nothing():
     half = barrier.half_step(GRID)
     for curve, height in ((smooth, 0.0), (step, 0.7)):
         left_out = np.repeat(curve[None], 12, axis=0)
-        assert barrier.jump(curve, left_out, half, 0.95).value == pytest.approx(height, abs=0.02)
+        assert barrier.jump(curve, left_out, half, [0.95])[0].value == pytest.approx(height, abs=0.02)
         noise = 0.01 * np.sqrt(12) * np.random.default_rng(0).normal(size=(12, len(x)))
         noisy = curve + noise.mean(axis=0), curve + (noise.sum(axis=0) - noise) / 11
-        value, low, high = barrier.jump(*noisy, half, 0.95)
+        ((value, low, high),) = barrier.jump(*noisy, half, [0.95])
         assert low <= height <= high and value == pytest.approx(height, abs=0.03)
     parabola = 0.1 * x**2 + 0.3 * x
     np.testing.assert_allclose(barrier.jumps(parabola, parabola[None].repeat(3, 0), half)[0][3:-3], 0, atol=1e-12)
@@ -163,19 +221,31 @@ def test_phases_of_equal_volume_show_as_valley_and_as_jump():
 def test_by_column_each_column_stands_alone():
     sampled = landscape(surface(3.0), np.random.default_rng(0))
     columns = barrier.by_column(sampled, GRID, SETTINGS)
-    assert set(columns["quantity"]) == {"barrier", "valley", "jump"}
-    rows = columns[columns["quantity"] == "barrier"]
+    assert set(columns["quantity"]) == {"largest_drop", "valley", "jump"}
+    rows = columns[columns["quantity"] == "largest_drop"]
     assert len(rows) == GRID.columns and (rows["low"] <= rows["value"]).all() and (rows["value"] <= rows["high"]).all()
 
 
 def test_largest_of_nothing_is_nothing():
-    assert np.isnan(largest.bounds([], [], 0.95).value)
-    assert np.isnan(largest.bounds([np.zeros(0)], [np.zeros((8, 0))], 0.95).high)
+    assert np.isnan(largest.bounds([], [], [0.95])[0].value)
+    assert np.isnan(largest.bounds([np.zeros(0)], [np.zeros((8, 0))], [0.95])[0].high)
 
 
 def test_correlated_quantities_need_no_correction():
     """A hundred copies of one quantity are one quantity: the value is not corrected for a choice that was none."""
     random = np.random.default_rng(0)
     noise = np.repeat(0.1 * random.normal(size=(16, 1)), 100, axis=1)
-    value, low, high = largest.bounds([np.full(100, 1.0)], [noise], 0.95)
+    ((value, low, high),) = largest.bounds([np.full(100, 1.0)], [noise], [0.95])
     assert value == pytest.approx(1.0, abs=0.05 * float(largest.errors(noise)[0])) and low < value < high
+
+
+def test_intervals_at_stricter_levels_hold_those_at_laxer_ones():
+    levels = families.levels(0.95)
+    for seed, entropy in enumerate((surface(), surface(0.0), surface(5.0) - 4 * GRID.y_values)):
+        sampled = landscape(entropy, np.random.default_rng(seed))
+        rows = barrier.table(sampled, GRID, SETTINGS, levels)
+        low, high = (rows[[families.names(k)[end] for k in range(1, len(levels) + 1)]].to_numpy() for end in (0, 1))
+        assert (np.diff(low, axis=1) <= 1e-12).all() and (np.diff(high, axis=1) >= -1e-12).all()
+        assert (high[:, -1] > high[:, 0]).all()
+        alone = barrier.table(sampled, GRID, SETTINGS, [levels[7]])
+        np.testing.assert_allclose(alone[["low", "high"]], rows[["low_8", "high_8"]])

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from entroscape.analysis import course_claims, courses
-from entroscape.analysis.claims import COLUMNS
+from entroscape.analysis import course_claims, courses, families
+from entroscape.analysis.families import COLUMNS
 from entroscape.config.schema import CourseClaim
 from entroscape.config.settings import ClaimsSettings
 from entroscape.errors import ConfigError
@@ -129,7 +129,7 @@ def claim(**changes) -> CourseClaim:
 def judged(table: pd.DataFrame, **changes) -> dict:
     empty: dict = {"reference_width": {}, "confidence": {}, "low_loss": {}, "stand_in": {}}
     settings = ClaimsSettings(scale="smoke", claims=[], courses=[claim(**changes)], **empty)
-    found = course_claims.judge_courses(settings, table)
+    found = families.verdicts(course_claims.candidates(settings, table), settings.family_sizes)
     assert list(found.columns) == COLUMNS
     return found.to_dict("records")[0]
 

@@ -16,7 +16,7 @@ from entroscape.plotting import grokking, style
 from entroscape.plotting.imprint import Imprint, make_imprint
 
 IMPRINT = Imprint("where it comes from")
-BOUNDS = {"barrier": 2.0, "valley": 2.0, "jump": 0.2}
+BOUNDS = {"largest_drop": 2.0, "valley": 2.0, "jump": 0.2}
 ABOUT = {"figure": "GR", "title": "landscapes", "scale": "desktop", "watermark": ""}
 
 
@@ -132,7 +132,7 @@ def test_contours_lie_at_round_distances(lowest, expected):
 
 def test_numbers_for_reading(made):
     table = grokking.statistic_numbers(task("x + y", made["add"]))
-    assert set(table["quantity"]) == {"barrier", "path_barrier", "valley", "jump"}
+    assert set(table["quantity"]) == {"largest_drop", "path_barrier", "valley", "jump"}
     assert "ln L" in table and table["value"].str.len().gt(0).all()
     assert not set(task("x + y", made["add"]).averages["quantity"]) & set(table["quantity"])
 

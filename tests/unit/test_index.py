@@ -111,6 +111,10 @@ def test_verdicts_keep_their_words_and_get_their_colours(results):
     assert "equilibrium is better < SGD" in page.texts and "−1.25" in page.texts
 
 
+def test_page_says_how_verdicts_are_made_together(results):
+    assert any("Holm's step-down procedure" in text for text in make(results).texts)
+
+
 def test_claims_lead_to_their_figure_and_to_the_data_behind_them(results):
     page = make(results)
     assert page.links.count("#EA-1") == 3  # contents, and two claims

@@ -82,7 +82,7 @@ FIGURES = {
     if any(name in STUDIES for name in names)
 }
 TEMPLATES = "src/entroscape/templates"
-BARRIERS = {"barrier", "valley", "jump"}  # quantities of claims that GR-1 draws
+BARRIERS = {"largest_drop", "valley", "jump"}  # quantities of claims that GR-1 draws
 
 
 def study_files(study):

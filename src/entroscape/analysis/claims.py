@@ -1,33 +1,23 @@
-"""Verdicts on published claims from values with intervals."""
+"""What decides published claims about landscapes: values with intervals.
 
-from collections.abc import Iterable, Iterator, Sequence
+A claim that rests on a map that is not shown to have converged is undecided, whatever its interval.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from entroscape.analysis import families
 from entroscape.analysis.curves import effective_dof
+from entroscape.analysis.families import Candidate, Ends
 from entroscape.config.schema import Claim, figure_rule
 from entroscape.config.settings import ClaimsSettings
 from entroscape.landscape.jackknife import half_width
 from entroscape.landscape.metric import JUDGED
 
-COLUMNS = [
-    "id",
-    "case",
-    "statement",
-    "verdict",
-    "value",
-    "lower",
-    "upper",
-    "confidence",
-    "scale",
-    "where from",
-    "figure",
-    "rule",
-    "data",
-    "remark",
-]
 BASELINE_NAMES = {
     "free": "free SGD",
     "box": "box SGD",
@@ -40,6 +30,7 @@ BASELINE_NAMES = {
     "adamw shell": "shell AdamW",
 }
 TREND = {"falls_with_width", "same_at_all_widths"}  # tests that look at all widths
+OF_TRAINING_ALONE = {"lowest_trained"}  # rests on no map, converged or not
 OF_THE_JUDGED_METRIC = {"advantage", "equilibrium", "lowest_trained"}
 _UNRESOLVED = "memorising and generalising states were not both sampled well, with nothing blank between them,"
 WITHOUT = {  # why there is no value
@@ -47,21 +38,20 @@ WITHOUT = {  # why there is no value
     "lowest_trained": "too few trained runs in the low-loss region",
     "volume_ratio": "only states of one kind were sampled in the low-loss region",
     "equilibrium": "no sampled states in the low-loss region",
-    "barrier": f"{_UNRESOLVED} in any column of the low-loss region",
+    "largest_drop": f"{_UNRESOLVED} in any column of the low-loss region",
     "path_barrier": f"{_UNRESOLVED} in the low-loss region",
     "valley": "too few independent walkers, or no column with a wide enough range of accuracies",
     "jump": "too few independent walkers or neighbouring columns",
 }
 
 
-def judge(settings: ClaimsSettings, low_loss: pd.DataFrame) -> pd.DataFrame:
-    """One row per claim and baseline, columns `COLUMNS`.
+def candidates(settings: ClaimsSettings, low_loss: pd.DataFrame) -> list[Candidate]:
+    """A row to be judged for each claim and baseline.
 
     `low_loss` holds the tables of `entroscape.analysis.curves.low_loss_table` of all variants, one below the other,
     with columns experiment, variant and width.
     """
-    rows = [row for claim in settings.claims for row in _rows(claim, settings, low_loss)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return [row for claim in settings.claims for row in _rows(claim, settings, low_loss)]
 
 
 def verdict(lower: float, upper: float, claimed_sign: int) -> str:
@@ -99,16 +89,15 @@ def decide(lower: float, upper: float, claim: Claim) -> str:
 
 
 class Estimate(NamedTuple):
-    """The value that a test looks at, its interval, what it is of, and the rows it comes from."""
+    """The value that a test looks at, its interval at a share of the risk, what it is of, and where it comes from."""
 
     value: float
-    lower: float
-    upper: float
+    interval: Callable[[int], Ends]
     case: str
     known: pd.DataFrame
 
 
-def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Iterator[dict]:
+def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Iterator[Candidate]:
     confidence = settings.confidence[claim.experiment]
     table = _about(claim, claim.experiment, low_loss)
     baselines: Sequence[str] = claim.baselines or [""]
@@ -122,20 +111,26 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
             other = other[other["width"] == settings.reference_width[claim.against]]
             rows = pd.concat([rows, other])
         found = _estimate(claim, settings, rows, confidence)
-        yield {
+        about = {
             "id": claim.id,
             "case": ", ".join([found.case, *_of_baselines(claim, baseline), *_wanted(claim)]),
             "statement": claim.statement,
-            "verdict": decide(found.lower, found.upper, claim),
             "value": found.value,
-            "lower": found.lower,
-            "upper": found.upper,
-            "confidence": confidence,
             "scale": settings.scale,
             "where from": f"{claim.quantity} of {', '.join(sorted(_names(found.known, claim)))}",
             **evidence(claim.figure, (f"landscapes/{row.experiment}/{row.variant}.nc" for row in rows.itertuples())),
-            "remark": remark(rows, len(found.known), claim, settings),
+            "remark": remark(rows, found.known, claim, settings),
         }
+        yield Candidate(
+            about, confidence, found.interval, partial(decide, claim=claim), unconverged(found.known, claim).empty
+        )
+
+
+def unconverged(rows: pd.DataFrame, claim: Claim) -> pd.DataFrame:
+    """Those of some rows whose maps are not shown to have converged, one for each map that the claim rests on."""
+    if claim.quantity in OF_TRAINING_ALONE:
+        return rows.iloc[:0]
+    return rows[rows["convergence"] != ""].drop_duplicates(["experiment", "variant"])
 
 
 def evidence(figure: str, files: Iterable[str]) -> dict[str, str]:
@@ -169,9 +164,8 @@ def _estimate(claim: Claim, settings: ClaimsSettings, rows: pd.DataFrame, confid
     reference = f"width {settings.reference_width[claim.experiment]}"
     if claim.test == "falls_with_width":
         value, error, dof = slope(np.log2(known["width"]), known["value"].to_numpy(), known["error"].to_numpy())
-        half = half_width(error, dof, confidence)
         case = f"slope per doubling of the width, {len(known)} widths"
-        return Estimate(value, value - half, value + half, case, known)
+        return Estimate(value, _by_student(value, error, dof, confidence), case, known)
     if claim.test == "same_at_all_widths":
         ends = known.sort_values("width").iloc[[0, -1]] if len(known) > 1 else known
         case = f"width {ends['width'].max():g} minus width {ends['width'].min():g}" if len(ends) else "all widths"
@@ -180,22 +174,37 @@ def _estimate(claim: Claim, settings: ClaimsSettings, rows: pd.DataFrame, confid
         pair = known.sort_values("experiment", key=lambda names: names == claim.against)
         return Estimate(*_difference(pair, confidence), f"{claim.against} minus {claim.experiment}, {reference}", pair)
     if known.empty:
-        return Estimate(np.nan, np.nan, np.nan, reference, known)
+        return Estimate(np.nan, _by_student(np.nan, np.nan, 1, confidence), reference, known)
     first = known.iloc[0]
-    half = half_width(first["error"], first["dof"], confidence)
-    value, low, high = first["value"], first.get("low", np.nan), first.get("high", np.nan)
-    if np.isfinite([low, high]).all():  # the quantity has an interval of its own
-        return Estimate(value, low, high, reference, known)
-    return Estimate(value, value - half, value + half, reference, known)
+    value = first["value"]
+    if np.isfinite([first.get(name, np.nan) for name in families.names(1)]).all():  # it has an interval of its own
+        return Estimate(value, partial(_stored, first), reference, known)
+    return Estimate(value, _by_student(value, first["error"], first["dof"], confidence), reference, known)
 
 
-def _difference(pair: pd.DataFrame, confidence: float) -> tuple[float, float, float]:
+def _by_student(value: float, error: float, dof: float, confidence: float) -> Callable[[int], Ends]:
+    """The interval of Student's t at each share of the risk."""
+
+    def interval(share: int) -> Ends:
+        half = half_width(error, dof, families.stricter(confidence, share))
+        return value - half, value + half
+
+    return interval
+
+
+def _stored(row: pd.Series, share: int) -> Ends:
+    """The interval that the table of low-loss numbers has for a share of the risk; nan where it has none."""
+    low, high = (float(row.get(name, np.nan)) for name in families.names(share))
+    return low, high
+
+
+def _difference(pair: pd.DataFrame, confidence: float) -> tuple[float, Callable[[int], Ends]]:
     """Second value minus first and its interval by Welch; nan unless there are two."""
     if len(pair) != 2:
-        return np.nan, np.nan, np.nan
-    first, second = pair["value"]
-    half = half_width(np.hypot(*pair["error"]), effective_dof(tuple(pair["error"]), tuple(pair["dof"])), confidence)
-    return second - first, second - first - half, second - first + half
+        return np.nan, _by_student(np.nan, np.nan, 1, confidence)
+    (first, second), errors = pair["value"], tuple(pair["error"])
+    dof = effective_dof(errors, tuple(pair["dof"]))
+    return second - first, _by_student(second - first, float(np.hypot(*errors)), dof, confidence)
 
 
 def _names(known: pd.DataFrame, claim: Claim) -> list[str]:
@@ -205,24 +214,24 @@ def _names(known: pd.DataFrame, claim: Claim) -> list[str]:
     return [f"{row.experiment} {row.variant}" for row in known.itertuples()]
 
 
-def remark(rows: pd.DataFrame, known: int, claim: Claim, settings: ClaimsSettings) -> str:
+def remark(rows: pd.DataFrame, known: pd.DataFrame, claim: Claim, settings: ClaimsSettings) -> str:
     """What stands in for the data, why a claim cannot be judged, and which of the maps behind it have not converged.
 
-    `rows` are those that the claim asks for, of which `known` have a value with an error.
+    `rows` are those that the claim asks for; the value comes from those that are `known`.
     """
     needed = {"falls_with_width": 3, "same_at_all_widths": 2, "smaller_than": 2}.get(claim.test, 1)
-    unconverged = rows[rows["convergence"] != ""].drop_duplicates(["experiment", "variant"])
+    unshown = unconverged(rows[rows.index.isin(known.index) | ~np.isfinite(rows["error"])], claim)
     parts = [settings.stand_in[claim.experiment]]
-    if known < needed:
+    if len(known) < needed:
         parts.append(_reason(rows, claim, settings.low_loss[claim.experiment]))
         if claim.test in TREND:
             parts.append(f"a slope needs {needed} widths" if needed > 2 else f"{needed} widths are needed")
         if claim.against is not None and claim.against not in set(rows["experiment"]):
             parts.append(f"{claim.against} is not there")
     if claim.test not in TREND and claim.against is None:
-        parts += list(unconverged["convergence"].astype(str))
-    elif len(unconverged):
-        parts.append(f"not converged: {', '.join(_names(unconverged, claim))}")
+        parts += list(unshown["convergence"].astype(str))
+    elif len(unshown):
+        parts.append(f"not converged: {', '.join(_names(unshown, claim))}")
     return "; ".join(part for part in parts if part)
 
 

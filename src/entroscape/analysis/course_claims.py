@@ -1,27 +1,30 @@
-"""Verdicts on what courses of training are claimed to do.
+"""What decides claims about courses of training.
 
 A run that did not come so far within its steps enters with the bounds that are known of it, and these widen the
 interval of whatever is computed from it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from entroscape.analysis.claims import COLUMNS, evidence
+from entroscape.analysis import families
+from entroscape.analysis.claims import evidence
 from entroscape.analysis.courses import UNITS
+from entroscape.analysis.families import Candidate
 from entroscape.config.schema import CourseClaim
 from entroscape.config.settings import ClaimsSettings
 
 
-def judge_courses(settings: ClaimsSettings, table: pd.DataFrame) -> pd.DataFrame:
-    """One row per claim about courses, columns as those of the other verdicts.
+def candidates(settings: ClaimsSettings, table: pd.DataFrame) -> list[Candidate]:
+    """A row to be judged for each claim about courses.
 
     `table`: `milestones` of all courses that claims compare and `cost_ratios`, one below the other.
     """
-    return pd.DataFrame([_judged(claim, settings.scale, table) for claim in settings.courses], columns=COLUMNS)
+    return [_candidate(claim, settings.scale, table) for claim in settings.courses]
 
 
 def contrast(groups: Iterable[pd.DataFrame], weights: Iterable[float], confidence: float) -> tuple[float, float, float]:
@@ -42,29 +45,30 @@ def contrast(groups: Iterable[pd.DataFrame], weights: Iterable[float], confidenc
     return float(seen), float(ends[0]), float(ends[1])
 
 
-def _judged(claim: CourseClaim, scale: str, table: pd.DataFrame) -> dict:
+def _candidate(claim: CourseClaim, scale: str, table: pd.DataFrame) -> Candidate:
     rows = table[table["quantity"] == claim.quantity]
     groups = {name: rows[rows["course"] == name] for name in claim.contrast}
     missing = [name for name, group in groups.items() if group.empty]
-    value, lower, upper = np.nan, np.nan, np.nan
-    if not missing:
-        value, lower, upper = contrast(groups.values(), claim.contrast.values(), claim.confidence)
+
+    def seen(share: int) -> tuple[float, float, float]:
+        if missing:
+            return np.nan, np.nan, np.nan
+        confidence = families.stricter(claim.confidence, share)
+        return contrast(groups.values(), claim.contrast.values(), confidence)
+
     means = [] if missing else [f"{name} {mean_text(group)}" for name, group in groups.items()]
     parts = [claim.note, *([f"no runs of {', '.join(missing)}"] if missing else means), *_unfinished(groups)]
-    return {
+    about = {
         "id": claim.id,
         "case": claim.case,
         "statement": claim.statement,
-        "verdict": verdict(lower, upper, claim),
-        "value": value,
-        "lower": lower,
-        "upper": upper,
-        "confidence": claim.confidence,
+        "value": seen(1)[0],
         "scale": scale,
         "where from": f"{claim.quantity} ({UNITS[claim.quantity]}) of {', '.join(claim.contrast)}",
         **evidence(claim.figure, (f"courses/{name}.parquet" for name in claim.contrast)),
         "remark": "; ".join(part for part in parts if part),
     }
+    return Candidate(about, claim.confidence, lambda share: seen(share)[1:], partial(verdict, claim=claim))
 
 
 def verdict(lower: float, upper: float, claim: CourseClaim) -> str:

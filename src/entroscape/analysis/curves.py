@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from entroscape.analysis import barrier, trained
+from entroscape.analysis import barrier, families, trained
 from entroscape.config.schema import Analysis
 from entroscape.grid import Grid
 from entroscape.landscape import convergence, curves, jackknife
@@ -108,7 +108,8 @@ def low_loss_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, se
     and `upper` are the edges of the region really used, where both the landscape and, for trained and advantage,
     enough runs are known; `reached` is the lower end of the map and `convergence` what is wrong with it, "" if nothing.
     Where memorising states are looked for, also the rows of `entroscape.analysis.barrier` and "lowest_trained", the
-    lowest mean accuracy of training in a column, with the ends of their intervals in low and high.
+    lowest mean accuracy of training in a column, with the ends of their intervals in low and high, and of those that a
+    family of several verdicts needs in low_2, high_2 and so on (`entroscape.analysis.families`).
     """
     units = landscape.sizes["unit"]
     region = (grid.x_centres > settings.low_loss[0]) & (grid.x_centres < settings.low_loss[1])
@@ -132,8 +133,9 @@ def low_loss_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, se
             better = sign(metric) * (sample_value - value)
             rows.append(_row("advantage", metric, baseline, better, both[0], units, both[1], matched, grid))
     if settings.memorising is not None:
-        rows += [*_lowest_trained(training, landscape, grid, region, settings.confidence)]
-        rows += barrier.table(landscape, grid, settings).to_dict("records")
+        levels = families.levels(settings.confidence)
+        rows += [*_lowest_trained(training, landscape, grid, region, levels)]
+        rows += barrier.table(landscape, grid, settings, levels).to_dict("records")
     visited = landscape["visited"].to_numpy().any(axis=1)
     reached = float(np.round(grid.x_edges[:-1][visited].min(), 9))
     return pd.DataFrame(rows).assign(reached=reached, convergence=convergence.judge(landscape).sentence)
@@ -168,15 +170,16 @@ def _baselines(
 
 
 def _lowest_trained(
-    training: pd.DataFrame, landscape: xr.Dataset, grid: Grid, region: np.ndarray, confidence: float
+    training: pd.DataFrame, landscape: xr.Dataset, grid: Grid, region: np.ndarray, levels: list[float]
 ) -> Iterator[dict]:
     """A row for each baseline, whether or not the landscape reaches where it does."""
     coordinate = Metric.of(landscape)
     for baseline, runs, _ in _baselines(training, grid, coordinate, coordinate.judged):
         known = region & (np.isfinite(runs).sum(axis=0) >= trained.FEWEST_RUNS)
-        found, error, count = trained.lowest(runs[:, known], confidence)
-        about = _row("lowest_trained", coordinate.judged, baseline, found.value, error, count, count - 1, known, grid)
-        yield about | {"low": found.low, "high": found.high}
+        found, error, count = trained.lowest(runs[:, known], levels)
+        value = found[0].value
+        about = _row("lowest_trained", coordinate.judged, baseline, value, error, count, count - 1, known, grid)
+        yield about | families.columns(found)
 
 
 def _difference(equilibrium: pd.DataFrame, reached: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from scipy.special import stdtrit
 
 DRAWS = 400  # of noise; the median is then known to a tenth of its spread
 _SEED = 20250516
-_RISK = 0.01  # that a quantity which may be the largest is put aside
+ASIDE = 0.2  # share of the risk that a quantity which matters is put aside
 _AT_ONCE = 2_000_000  # numbers that are drawn at a time
 
 
@@ -57,30 +57,34 @@ def band(quantities: int, units: int, risk: float) -> float:
 def bounds(
     groups: Sequence[np.ndarray],
     noises: Sequence[np.ndarray],
-    confidence: float,
+    levels: Sequence[float],
     statistic: Statistic | None = None,
     at_once: int = 1,
-) -> Bounds:
-    """Bounds of the largest of all quantities, given as groups [K] and their deviations [units, K].
+) -> list[Bounds]:
+    """Bounds, at some levels of confidence, of the largest of all quantities, given as groups [K].
 
+    `noises` are their deviations [units, K]. The value goes with the first level, which is the lowest.
     `statistic`, instead of the largest, is any function of all groups that never falls when one of the quantities
     rises; its value is set by `at_once` of them, which must all lie below their upper limits.
     """
     if not sum(len(group) for group in groups):
-        return NOTHING
+        return [NOTHING] * len(levels)
     sigma = [errors(noise) for noise in noises]
 
     def shifted(factor: float) -> float:
         moved = [group + factor * error for group, error in zip(groups, sigma, strict=True)]
         return statistic(moved) if statistic else max(float(one.max()) for one in moved if len(one))
 
-    units, tail = len(noises[0]), (1 - confidence) / 2
-    sure = band(sum(map(len, groups)), units, _RISK)
-    least = shifted(-sure)
-    kept = [group + 2 * sure * error >= least for group, error in zip(groups, sigma, strict=True)]
-    outer = band(sum(int(one.sum()) for one in kept), units, tail)
-    middle = min(_median(noises, sigma, kept), outer)
-    return Bounds(shifted(-middle), shifted(-outer), shifted(float(-stdtrit(units - 1, tail / at_once))))
+    units, value, found = len(noises[0]), np.nan, []
+    for number, confidence in enumerate(levels):
+        tail, sure = (1 - confidence) / 2, band(sum(map(len, groups)), units, ASIDE * (1 - confidence))
+        least = shifted(-sure)
+        kept = [group + 2 * sure * error >= least for group, error in zip(groups, sigma, strict=True)]
+        outer = band(sum(int(one.sum()) for one in kept), units, tail)
+        if number == 0:
+            value = shifted(-min(_median(noises, sigma, kept), outer))
+        found.append(Bounds(value, shifted(-outer), shifted(float(-stdtrit(units - 1, tail / at_once)))))
+    return found
 
 
 def _median(noises: Sequence[np.ndarray], sigma: Sequence[np.ndarray], kept: Sequence[np.ndarray]) -> float:

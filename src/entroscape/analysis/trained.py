@@ -1,5 +1,7 @@
 """What training reaches at each training loss: binned curves of many independent runs."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
@@ -39,16 +41,18 @@ def left_out_means(runs: np.ndarray) -> np.ndarray:
     return ((total - np.where(present, runs, 0.0)) / (count - present)).mean(axis=1)
 
 
-def lowest(runs: np.ndarray, confidence: float) -> tuple[Bounds, float, int]:
-    """Lowest of the means over runs [runs, columns], its standard error and number of runs.
+def lowest(runs: np.ndarray, levels: Sequence[float]) -> tuple[list[Bounds], float, int]:
+    """Lowest of the means over runs [runs, columns] with bounds at some levels, its standard error and number of runs.
 
     The lower end of the interval is the lowest that the error of any one mean allows; the upper end allows for the
     choice among all columns.
     """
     value, error, count = mean_and_error(runs)
     if not np.isfinite(value).any():
-        return NOTHING, np.nan, 0
-    tail, column = (1 - confidence) / 2, int(np.nanargmin(value))
-    low = np.nanmin(value + error * stdtrit(count - 1, tail))
-    high = np.nanmin(value - error * stdtrit(count - 1, tail / len(count)))
-    return Bounds(float(value[column]), float(low), float(high)), float(error[column]), int(count[column])
+        return [NOTHING] * len(levels), np.nan, 0
+    column, found = int(np.nanargmin(value)), []
+    for tail in ((1 - confidence) / 2 for confidence in levels):
+        low = np.nanmin(value + error * stdtrit(count - 1, tail))
+        high = np.nanmin(value - error * stdtrit(count - 1, tail / len(count)))
+        found.append(Bounds(float(value[column]), float(low), float(high)))
+    return found, float(error[column]), int(count[column])

@@ -6,6 +6,7 @@ deeper) and says what is allowed, as in "radius_max must be larger than radius_m
 turns it into one that also names file, full key and value.
 """
 
+from collections import Counter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -27,7 +28,9 @@ class Analysis(Section):
     memorising: Probability | None = Field(
         None, description="test accuracies of at most this count as memorising; null: no barrier is looked for"
     )
-    confidence: Probability = Field(description="level of the claims' intervals")
+    confidence: Probability = Field(
+        description="level of intervals, and the probability that none of the verdicts on a figure is wrong"
+    )
 
     @model_validator(mode="after")
     def _edges_ordered(self) -> Self:
@@ -172,9 +175,12 @@ Baseline = Literal[
     "free", "box", "shell", "adam free", "adam box", "adam shell", "adamw free", "adamw box", "adamw shell"
 ]
 Quantity = Literal[
-    "advantage", "volume_ratio", "equilibrium", "barrier", "path_barrier", "jump", "valley", "lowest_trained"
+    "advantage", "volume_ratio", "equilibrium", "largest_drop", "path_barrier", "jump", "valley", "lowest_trained"
 ]
 Test = Literal["positive", "above", "below", "falls_with_width", "same_at_all_widths", "smaller_than"]
+
+
+LARGEST_FAMILY = 16  # verdicts that can be judged together, those on one figure
 
 
 def figure_rule(figure: str) -> str:
@@ -229,7 +235,7 @@ class CourseClaim(Section):
     )
     test: Literal["above", "below"] = Field(description="side of `bound` on which the claim expects the sum")
     bound: float
-    confidence: Probability = Field(description="level of the interval")
+    confidence: Probability = Field(description="probability that none of the verdicts on the figure is wrong")
     figure: str = Field(description="figure that shows it")
     note: str = Field("", description="what a reader of the verdict must know")
 
@@ -239,3 +245,21 @@ class Claims(Section):
 
     claims: list[Claim]
     courses: list[CourseClaim] = Field([], description="claims about courses of training")
+
+    @property
+    def family_sizes(self) -> dict[str, int]:
+        """Number of verdicts on each figure, one for each baseline, those about courses among them."""
+        found = Counter(claim.figure for claim in self.courses)
+        for claim in self.claims:
+            found[claim.figure] += len(claim.baselines or [""])
+        return dict(found)
+
+    @model_validator(mode="after")
+    def _families_not_too_large(self) -> Self:
+        for figure, size in self.family_sizes.items():
+            if size > LARGEST_FAMILY:
+                raise ValueError(
+                    f"claims must lead to at most {LARGEST_FAMILY} verdicts on one figure, one for each baseline and "
+                    f"those about courses among them, but {figure} has {size}"
+                )
+        return self

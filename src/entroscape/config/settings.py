@@ -133,6 +133,9 @@ class ClaimsSettings(Section):
     confidence: dict[str, Probability] = Field(description="of each experiment")
     low_loss: dict[str, tuple[float, float]] = Field(description="(lower, upper) edges in ln L, of each experiment")
     stand_in: dict[str, str] = Field(description="of each experiment what stands in for the published data, or nothing")
+    family_sizes: dict[str, int] = Field(
+        {}, description="verdicts on each figure in config/claims.yaml, whether they are made here or not"
+    )
 
 
 def claims_settings(
@@ -154,6 +157,7 @@ def claims_settings(
         confidence={name: experiment.analysis.confidence for name, experiment in about.items()},
         low_loss={name: experiment.analysis.low_loss for name, experiment in about.items()},
         stand_in={name: stand_in(experiment) for name, experiment in about.items()},
+        family_sizes=published.family_sizes,
     )
 
 

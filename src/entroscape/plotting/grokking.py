@@ -41,7 +41,7 @@ from entroscape.plotting.style import LABELS as NAMES
 
 PROFILES = 4  # losses at which S is drawn against the accuracy
 STATISTICS = {
-    "barrier": "largest drop of $S$",
+    "largest_drop": "largest drop of $S$",
     "valley": "deepest valley of $S$",
     "jump": "jump of the equilibrium",
 }
@@ -81,7 +81,7 @@ class Task:
 
     @cached_property
     def by_column(self) -> pd.DataFrame:
-        """Barrier, valley and jump of each column."""
+        """Largest drop, valley and jump of each column."""
         return barrier.by_column(self.landscape, self.grid, self.analysis)
 
     @cached_property
@@ -119,7 +119,7 @@ def barrier_figure(tasks: Sequence[Task], bounds: Mapping[str, float], imprint: 
     """A column for each task: S with all curves, and S against the accuracy at a few low losses.
 
     Below, for all tasks, the drops and valleys of S at each loss, and the jumps of the equilibrium curve, with the
-    `bounds` that claims about "barrier", "valley" and "jump" are judged by.
+    `bounds` that claims about "largest_drop", "valley" and "jump" are judged by.
     """
     with styled():
         figure = new_figure(DOUBLE, 172)
@@ -237,7 +237,7 @@ def _profiles(axes: Axes, task: Task) -> None:
 def draw_statistic(axes: Axes, tasks: Sequence[Task], quantity: str, bounds: Mapping[str, float]) -> None:
     """A statistic of each column with its confidence interval, for all tasks, and the bound that claims are judged by.
 
-    The region of its loss that claims use is shaded for the barrier, which they look for there alone.
+    The region of its loss that claims use is shaded for the largest drop, which they look for there alone.
     """
     for number, task in enumerate(tasks):
         rows = task.by_column[task.by_column["quantity"] == quantity]
@@ -249,14 +249,14 @@ def draw_statistic(axes: Axes, tasks: Sequence[Task], quantity: str, bounds: Map
     for sign in () if quantity not in bounds else (-1, 1) if quantity == "jump" else (1,):
         axes.axhline(sign * bounds[quantity], color=COLOURS["warning"], linewidth=0.8, linestyle=":")
     axes.axhline(0, color="black", linewidth=0.5)
-    if quantity == "barrier":
+    if quantity == "largest_drop":
         axes.axvspan(*tasks[0].analysis.low_loss, **_SHADED)
     if quantity == "jump":
         reach = 1.1 * float(np.abs(axes.get_ylim()).max())
         axes.set_ylim(-reach, reach)
     else:
         _drop_axis(axes)
-    axes.set(xlabel=LOSS_LABEL, ylabel="$\\Delta S$" if quantity == "barrier" else "")
+    axes.set(xlabel=LOSS_LABEL, ylabel="$\\Delta S$" if quantity == "largest_drop" else "")
 
 
 def _drop_axis(axes: Axes) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from entroscape.analysis.claims import COLUMNS, judge
-from entroscape.analysis.course_claims import judge_courses
+from entroscape.analysis import claims, course_claims, families
 from entroscape.config.settings import ClaimsSettings
 from entroscape.files import read_table, write_text
 
@@ -14,10 +13,13 @@ logger = logging.getLogger(__name__)
 
 
 def run(settings: ClaimsSettings, *, low_loss: list[Path], milestones: list[Path], output: Path) -> None:
-    """Write a verdict with its value and interval for every claim: on landscapes, then on courses of training."""
-    tables = [judge(settings, _joined(low_loss))] if settings.claims else []
-    tables += [judge_courses(settings, _joined(milestones))] if settings.courses else []
-    verdicts = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+    """Write a verdict with its value and interval for every claim: on landscapes, then on courses of training.
+
+    The verdicts on one figure are made together (`entroscape.analysis.families`).
+    """
+    rows = claims.candidates(settings, _joined(low_loss)) if settings.claims else []
+    rows += course_claims.candidates(settings, _joined(milestones)) if settings.courses else []
+    verdicts = families.verdicts(rows, settings.family_sizes)
     write_text(verdicts.to_csv(index=False, float_format="%.6g"), output)
     for row in verdicts.itertuples():
         logger.info("%s (%s): %s, %.3g in [%.3g, %.3g]", row.id, row.case, row.verdict, row.value, row.lower, row.upper)
