@@ -10,6 +10,7 @@ from entroscape.grid import Grid
 GRID = Grid.continuous(Axis(min=-2.5, max=0.5, bin_width=0.1), Axis(min=0, max=1, bin_width=0.04), "smoothed_accuracy")
 SETTINGS = Analysis(low_loss=(-2.0, -1.0), generalising=0.75, memorising=0.25, confidence=0.95)
 LOW = (GRID.x_centres > -2.0) & (GRID.x_centres < -1.0)
+MAPS = ("entropy", "entropy_left_out", "entropy_by_accuracy", "entropy_by_accuracy_left_out")
 ROOM = 10.0  # difference of S between accuracies 0 and 1 without a valley
 
 
@@ -33,13 +34,16 @@ def landscape(
     found = entropy + np.sqrt(units) * error * own
     mean = found.mean(axis=0)
     left_out = (found.sum(axis=0) - found) / (units - 1)
+    true = ("ln_train_loss", "test_accuracy")  # the smooth accuracy is the true one here
     return xr.Dataset(
         {
             "entropy": (GRID.dimensions, mean - mean.max()),
             "entropy_left_out": (("unit", *GRID.dimensions), left_out - mean.max()),
+            "entropy_by_accuracy": (true, mean - mean.max()),
+            "entropy_by_accuracy_left_out": (("unit", *true), left_out - mean.max()),
             "visited": (GRID.dimensions, np.isfinite(mean)),
         },
-        GRID.coordinates,
+        GRID.coordinates | {"test_accuracy": GRID.y_values},
     )
 
 

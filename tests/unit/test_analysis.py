@@ -148,7 +148,7 @@ def test_equilibrium_of_every_metric_is_that_of_the_known_density(kind):
     assert advantage["value"].median() == pytest.approx(0.1, abs=0.05), "positive: equilibrium is better"
 
 
-def judged(name: str, rows: list[float], **changes) -> JudgedMap:
+def judged_rows(name: str, rows: list[float], **changes) -> JudgedMap:
     entropy = xr.DataArray(np.zeros((2, len(rows))), {"ln_train_loss": [-1.0, 0.0], name: rows})
     found = judged_map(xr.Dataset({"entropy": entropy, "entropy_left_out": entropy.expand_dims(unit=3)} | changes))
     assert found is not None and found.name == name
@@ -156,20 +156,20 @@ def judged(name: str, rows: list[float], **changes) -> JudgedMap:
 
 
 def test_thresholds_are_edges_of_loss_bins_and_a_bin_that_one_divides_does_not_count():
-    loss = judged("ln_test_loss", [-1.5, -0.5, 0.5])
+    loss = judged_rows("ln_test_loss", [-1.5, -0.5, 0.5])
     assert loss.generalising(0.0).tolist() == loss.generalising(0.7).tolist() == [True, True, False]
     assert loss.generalising(-0.3).tolist() == [True, False, False], "by its middle the second bin would count"
 
 
 def test_thresholds_of_attainable_accuracies_count_whole_values():
-    accuracy = judged("test_accuracy", [0, 0.25, 0.5, 0.75, 1.0])
+    accuracy = judged_rows("test_accuracy", [0, 0.25, 0.5, 0.75, 1.0])
     assert accuracy.generalising(0.75).tolist() == [False, False, False, True, True]
     assert accuracy.generalising(0.76).tolist() == [False, False, False, False, True]
     assert accuracy.memorising(0.25).tolist() == [True, True, False, False, False]
 
 
 def test_thresholds_of_accuracies_in_hundredths_are_edges():
-    accuracy = judged("test_accuracy", (np.arange(101) / 100).tolist())
+    accuracy = judged_rows("test_accuracy", (np.arange(101) / 100).tolist())
     assert accuracy.generalising(0.75).sum() == 26 and accuracy.memorising(0.2).sum() == 20
     assert accuracy.generalising(1.0).sum() == 1, "a perfect accuracy has a row of its own"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from rising_maps import GRID, LOW, SETTINGS, exactly, landscape, surface
+from rising_maps import GRID, LOW, MAPS, SETTINGS, exactly, landscape, surface
 from scipy.ndimage import label
 
 from entroscape.analysis import barrier, families, largest
@@ -76,8 +76,8 @@ def test_no_barrier_where_S_depends_on_the_loss_alone():
     unknown = (y > 0.6) & (x > -1.6)
     for error in (0.0, 0.2):
         sampled = landscape(30 * x, np.random.default_rng(3), error)
-        for name in ("entropy", "entropy_left_out"):
-            sampled[name] = sampled[name].where(~unknown, -np.inf)
+        for name in MAPS:
+            sampled[name] = sampled[name].where(np.broadcast_to(~unknown, sampled[name].shape), -np.inf)
         value, low, high = found(sampled, "path_barrier")
         assert low == 0 and value == pytest.approx(0, abs=1e-9 + 2 * error) and high < 1e-9 + 12 * error
         fall = entropy_at(sampled, -1.05, 0.1) - entropy_at(sampled, -1.65, 0.9)
@@ -119,7 +119,8 @@ def test_a_path_does_not_cross_bins_that_are_hardly_known():
     assert found(exactly(entropy), "path_barrier").value < 1
     sampled = landscape(entropy, np.random.default_rng(0), error=0.1)
     noise = 8 * np.random.default_rng(1).normal(size=sampled["entropy_left_out"].shape) / 15
-    sampled["entropy_left_out"] = sampled["entropy_left_out"] + np.where(x < -1.9, noise, 0.0)
+    name = "entropy_by_accuracy_left_out"
+    sampled[name] = sampled[name] + np.where(x < -1.9, noise, 0.0)
     assert found(sampled, "path_barrier").low > 25
 
 
@@ -169,8 +170,8 @@ def test_a_hole_is_not_crossed():
     entropy = surface()
     sampled = landscape(entropy, np.random.default_rng(0))
     hole = np.abs(GRID.y_values - 0.5) < 0.03
-    for name in ("entropy", "entropy_left_out"):
-        sampled[name] = sampled[name].where(~hole, -np.inf)
+    for name in MAPS:
+        sampled[name] = sampled[name].where(np.broadcast_to(~hole, sampled[name].shape), -np.inf)
     rows = table(sampled).set_index("quantity")
     assert np.isnan(rows.loc[["largest_drop", "path_barrier"], "value"]).all()
     profile = barrier.Surface.of(sampled).profile(10)
@@ -180,8 +181,8 @@ def test_a_hole_is_not_crossed():
 def test_no_statement_without_memorising_states_or_with_few_units():
     sampled = landscape(surface(), np.random.default_rng(0))
     high = sampled.copy()
-    for name in ("entropy", "entropy_left_out"):
-        high[name] = high[name].where(GRID.y_values > 0.4, -np.inf)
+    for name in MAPS:
+        high[name] = high[name].where(np.broadcast_to(GRID.y_values > 0.4, high[name].shape), -np.inf)
     rows = table(high).set_index("quantity")
     assert np.isnan(rows.loc[["largest_drop", "path_barrier"], "value"]).all() and rows.loc["valley", "value"] >= 0
     few = sampled.isel(unit=slice(0, 3))

@@ -71,10 +71,10 @@ def test_profiles_are_differences_from_the_best_bin_of_the_column(made):
     assert len(losses) == grokking.PROFILES and (np.diff(losses) < 0).all()
     assert ((losses > -3) & (losses < -2)).all()
     column = np.abs(one.grid.x_centres - losses[0]).argmin()
-    entropy = one.landscape["entropy"].to_numpy()[column]
-    left_out = one.landscape["entropy_left_out"].to_numpy()[:, column].astype(float)
+    entropy = one.landscape["entropy_by_accuracy"].to_numpy()[column]
+    left_out = one.landscape["entropy_by_accuracy_left_out"].to_numpy()[:, column].astype(float)
     first = rows[rows["ln_train_loss"] == losses[0]]
-    row = np.abs(one.grid.y_values - first["y"].iloc[3]).argmin()
+    row = np.abs(one.landscape["test_accuracy"].to_numpy() - first["y"].iloc[3]).argmin()
     best = int(entropy.argmax())
     assert first["entropy"].iloc[3] == pytest.approx(entropy[row] - entropy.max())
     assert first["entropy_err"].iloc[3] == pytest.approx(jackknife.error(left_out[:, row] - left_out[:, best]))
@@ -85,7 +85,7 @@ def test_profiles_are_differences_from_the_best_bin_of_the_column(made):
 def test_map_that_does_not_reach_low_loss_is_drawn():
     sampled = rising_maps.landscape(rising_maps.surface(), np.random.default_rng(0))
     high = sampled["ln_train_loss"] > -0.9
-    for name in ("entropy", "entropy_left_out"):
+    for name in rising_maps.MAPS:
         sampled[name] = sampled[name].where(high, -np.inf)
     sampled["visited"] = sampled["visited"] & high
     sampled["entropy_err"] = sampled["entropy"].dims, np.full(sampled["entropy"].shape, 0.1)

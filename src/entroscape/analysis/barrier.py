@@ -38,10 +38,10 @@ from scipy.special import stdtrit
 from entroscape.analysis import families
 from entroscape.analysis.largest import ASIDE, NOTHING, Bounds, band, bounds, deviations, errors
 from entroscape.config.schema import Analysis
-from entroscape.grid import Grid
+from entroscape.grid import Grid, dimensions
 from entroscape.landscape import curves
 from entroscape.landscape.cross_checks import KNOWN_TO
-from entroscape.landscape.metric import ACCURACY, Metric, maps
+from entroscape.landscape.metric import ACCURACY, EDGE, Metric, judged_map, maps
 
 APART = 0.2  # accuracy between two maxima that would be two phases
 STEP = 0.1  # in ln L, half the distance over which an equilibrium curve may jump
@@ -74,26 +74,36 @@ class Profile:
 
 @dataclass(frozen=True)
 class Surface:
-    """A landscape's S[columns, rows] with the deviations of each unit, and the accuracy of the rows."""
+    """A landscape's S[columns, rows] with the deviations of each unit, and the accuracies of the rows.
+
+    accuracy: the least of each row; at_most: the largest, the same where a row is a single attainable value.
+    """
 
     entropy: np.ndarray
     noise: np.ndarray
     known: np.ndarray
     accuracy: np.ndarray
+    at_most: np.ndarray
 
     @classmethod
     def of(cls, landscape: xr.Dataset) -> "Surface":
-        """Surface of a landscape file; bins without an error are not known."""
-        entropy = landscape["entropy"].to_numpy().astype(float)
-        left_out = landscape["entropy_left_out"].to_numpy().astype(float)
+        """Surface of a landscape file over the true accuracy; bins without an error are not known.
+
+        Nothing is known of a landscape whose states were not counted by their true accuracy.
+        """
+        judged = judged_map(landscape)
+        if judged is None:
+            columns, nothing = landscape.sizes[dimensions(landscape)[0]], np.empty(0)
+            empty = np.empty((columns, 0))
+            return cls(empty, np.empty((landscape.sizes["unit"], columns, 0)), empty.astype(bool), nothing, nothing)
+        entropy, left_out = judged.entropy, judged.left_out
         known = np.isfinite(entropy) & np.isfinite(left_out).all(axis=0)
         if len(left_out) < FEWEST_UNITS:
             known = np.zeros_like(known)
         noise = np.zeros_like(left_out)
         if known.any():
             noise[:, known] = deviations(left_out[:, known])
-        metric = Metric.of(landscape)
-        return cls(entropy, noise, known, np.asarray(metric.natural(landscape[metric.name].to_numpy())))
+        return cls(entropy, noise, known, judged.lower, judged.upper)
 
     def profile(self, column: int) -> Profile:
         """Known rows of a column that hang together with the best one; none if nothing is known there."""
@@ -120,12 +130,16 @@ class Surface:
         None unless the former is memorising and the latter known.
         """
         profile = self.profile(column)
-        accuracy = self.accuracy[profile.rows]
-        generalising = accuracy >= settings.generalising - 1e-12
-        if not generalising.any() or settings.memorising is None or accuracy[0] > settings.memorising:
+        memorising, generalising = (end[profile.rows] for end in self.ends(settings))
+        if not generalising.any() or not memorising[0]:
             return None
         top = profile.rows[np.where(generalising, profile.entropy, -np.inf).argmax()]
         return profile.between(int(profile.rows[0]), int(top))
+
+    def ends(self, settings: Analysis) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows are memorising and which generalise; none is the former where no such states are looked for."""
+        memorising = -np.inf if settings.memorising is None else settings.memorising
+        return self.at_most <= memorising + EDGE, self.accuracy >= settings.generalising - EDGE
 
 
 def largest_drop(profiles: Sequence[Profile], levels: Sequence[float]) -> list[Bounds]:
@@ -184,7 +198,7 @@ def path_barrier(
     Nothing and no path where an end is not known or they do not hang together.
     """
     opened = np.array([surface.well_known(column) for column in range(len(columns))]) & columns[:, None]
-    ends = [opened & rows for rows in _ends(surface.accuracy, settings)]
+    ends = [opened & rows for rows in surface.ends(settings)]
     if not all(end.any() for end in ends):
         return [NOTHING] * len(levels), np.zeros((0, 2), dtype=int)
     best = [candidates(surface, end, 0.0)[0] for end in ends]
@@ -301,7 +315,7 @@ def table(landscape: xr.Dataset, grid: Grid, settings: Analysis, levels: Sequenc
     rises = [rise for column in np.nonzero(region)[0] if (rise := surface.rise(int(column), settings)) is not None]
     climbed = np.isin(np.arange(grid.columns), [rise.column for rise in rises])
     metric, curve, left_out = equilibrium_of(landscape)
-    name = Metric.of(landscape).name
+    name = Metric.of(landscape).judged
     path, along = path_barrier(surface, region, settings, levels)
     crossed = np.isin(np.arange(grid.columns), along[:, 0])
     jumped = jump(curve, left_out, half_step(grid), levels)
@@ -384,12 +398,6 @@ def _valley(drops: np.ndarray, accuracy: np.ndarray) -> float:
     exists = partner < rows
     depth = np.minimum(drops[exists], best[partner[exists]])
     return max(0.0, float(np.where(below[exists], depth, -np.inf).max(initial=0.0)))
-
-
-def _ends(accuracy: np.ndarray, settings: Analysis) -> list[np.ndarray]:
-    """Which rows are memorising and which generalise; none is the former where no such states are looked for."""
-    memorising = -np.inf if settings.memorising is None else settings.memorising
-    return [accuracy <= memorising + 1e-12, accuracy >= settings.generalising - 1e-12]
 
 
 def _best(height: np.ndarray) -> Bin:

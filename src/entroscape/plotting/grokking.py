@@ -19,7 +19,7 @@ from entroscape.config.sampler import Axis
 from entroscape.config.schema import Analysis
 from entroscape.grid import Grid
 from entroscape.landscape import jackknife
-from entroscape.landscape.metric import JUDGED, Metric
+from entroscape.landscape.metric import ACCURACY, JUDGED, Metric, judged_map
 from entroscape.plotting.imprint import Imprint
 from entroscape.plotting.labels import LABELS, LOSS_LABEL, difference
 from entroscape.plotting.landscape import bin_edges, curve, curves_table, draw_curves, draw_map, map_table, mark_end
@@ -86,13 +86,15 @@ class Task:
 
     @cached_property
     def profiles(self) -> pd.DataFrame:
-        """S against the accuracy at a few losses of the low-loss region, relative to its maximum there.
+        """S against the true accuracy at a few losses of the low-loss region, relative to its maximum there.
 
         Columns ln_train_loss, y, entropy, entropy_err: the error is that of the difference from the maximum.
         """
-        whole, left_out = (self.landscape[name].to_numpy() for name in ("entropy", "entropy_left_out"))
-        y = self.grid.y_values
-        frames = []
+        frames: list[pd.DataFrame] = []
+        judged = judged_map(self.landscape)
+        if judged is None:
+            return pd.DataFrame(columns=["ln_train_loss", "y", "entropy", "entropy_err"])
+        whole, left_out, y = judged.entropy, judged.left_out, judged.lower
         for column in self._columns():
             known = np.isfinite(whole[column]) & np.isfinite(left_out[:, column]).all(axis=0)
             if not known.any():
@@ -209,7 +211,7 @@ def draw_profiles(panels: list[Axes], tasks: Sequence[Task], letters: Iterator[s
     for axes, task in zip(panels, tasks, strict=True):
         _profiles(axes, task)
         panel_label(axes, next(letters), "at low loss")
-        axes.set_xlabel(LABELS[Metric.of(task.landscape).name].axis)
+        axes.set_xlabel(LABELS[ACCURACY].axis)
     panels[0].set_ylabel("$S - \\max S$ at this loss,\n± one standard error")
     _inner(panels)
 
@@ -223,11 +225,10 @@ def _profiles(axes: Axes, task: Task) -> None:
         axes.plot(rows["y"], rows["entropy"], color=colour, linewidth=1.0, label=label, gid="profile")
         low, high = (rows["entropy"] + sign * rows["entropy_err"] for sign in (-1, 1))
         axes.fill_between(rows["y"], low, high, color=colour, alpha=0.3, linewidth=0)
-    coordinate, settings = Metric.of(task.landscape), task.analysis
-    edges = bin_edges(task.grid.y_values)
+    settings = task.analysis
     if settings.memorising is not None:
-        axes.axvspan(edges[0], coordinate.coordinate(settings.memorising), **_SHADED)
-    axes.axvspan(coordinate.coordinate(settings.generalising), edges[-1], **_SHADED)
+        axes.axvspan(0, settings.memorising, **_SHADED)
+    axes.axvspan(settings.generalising, 1, **_SHADED)
     if losses:
         axes.legend(title="ln $L_\\mathrm{train}$", loc="best", fontsize=5.5, title_fontsize=5.5, ncols=2)
     else:
