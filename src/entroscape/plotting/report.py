@@ -32,9 +32,11 @@ _DIAGNOSTICS: dict[str, tuple[str, str, float, bool, str]] = {
     "drift": ("drift\n/ allowed", "map at rest", convergence.LARGEST_DRIFT, False, "log"),
     "mismatch": ("mismatch\n/ allowed", "windows agree", convergence.LARGEST_MISMATCH, False, "log"),
     "round_trips": ("round trips,\nfewest", "round trips", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
+    "round_trips_in_y": ("the same in\nthe metric", "crossings in y", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
+    "r_hat": ("$\\hat R$ of $S$,\nlargest", "R̂ of S", convergence.LARGEST_R_HAT, False, "linear"),
+    "r_hat_of_y": ("$\\hat R$ of the\nmetric", "R̂ of y", convergence.LARGEST_R_HAT, False, "linear"),
     "error": ("median error\nof $S$", "error of S", convergence.LARGEST_ERROR, False, "log"),
-    "r_hat": ("$\\hat R$ of $S$,\nlargest", "", np.nan, False, "linear"),
-    "flatness": ("flatness,\nlowest", "", np.nan, True, "linear"),
+    "column_error": ("of a column,\nlargest", "error of columns", convergence.LARGEST_COLUMN_ERROR, False, "log"),
 }
 
 
@@ -230,6 +232,9 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         value = table[quantity].to_numpy(dtype=float)
         for chosen, colour in ((~failed, COLOURS["published"] if check else COLOURS["neutral"]), (failed, "#c00000")):
             axes.plot(value[chosen], y[chosen], "o", color=colour, markersize=3.5, markeredgewidth=0)
+        for row in y[failed & np.isnan(value)]:  # not shown
+            place = dict(transform=axes.get_yaxis_transform(), ha="center", va="center")
+            axes.text(0.5, row, "?", color=COLOURS["warning"], **place)
         axes.set_xscale(scale)
         _limits(axes, table, quantity, limit, more)
         if scale == "log":
@@ -242,7 +247,9 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         axes.set_axisbelow(True)
         axes.set_xlabel(title, fontsize=6)
         if number == 0:
-            panel_label(axes, letter, "converged, yes or no; grey: where the criterion is not met", narrow=True)
+            panel_label(
+                axes, letter, "converged, yes or no; grey: where the criterion is not met; ?: not shown", narrow=True
+            )
     panels[0].set(ylim=(len(table) - 0.5, -0.5))
     names = [name.replace("_", " ").replace(" width-", ", width ").replace("-points-", ", ") for name in table["name"]]
     names = [f"{name}: {'yes' if passes else 'no'}" for name, passes in zip(names, table["passes"], strict=True)]
@@ -259,11 +266,9 @@ def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: 
     value = value[np.isfinite(value)]
     if quantity == "replicas_alike":
         axes.set_xlim(min(limit, value.min(initial=1.0)) / 2, 1.5)
-    elif quantity == "r_hat":
+    elif quantity.startswith("r_hat"):
         axes.set_xlim(0.9, max(1.5, 1.1 * value.max(initial=1.0)))
-    elif quantity == "flatness":
-        axes.set_xlim(0, max(1.0, 1.05 * value.max(initial=0.0)))
-    elif quantity == "round_trips":
+    elif quantity.startswith("round_trips"):
         axes.set_xlim(-0.3, 3 * max(value.max(initial=1.0), 3.0))
     else:
         known = [one for one in (*value[value > 0], limit) if np.isfinite(one)] or [1.0]
