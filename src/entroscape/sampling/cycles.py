@@ -88,10 +88,9 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
     Raises
     ------
     SamplingError
-        If too few starts lie in the grid.
+        If too few starts lie in the grid, or the rows of the system are not those of the grid.
     """
-    bins = np.empty((len(starts), 2), dtype=np.int64)
-    kernel.locate(problem.systems[0], starts, bins)
+    bins = kernel.locate_starts(problem.systems[0], starts, problem.grid)
     inside = np.flatnonzero((bins[:, 0] >= 0) & (bins[:, 0] < problem.grid.columns))
     count = problem.settings.instances
     if len(inside) < count:

@@ -117,11 +117,10 @@ def init(problem: Problem, starts: np.ndarray, generator: Callable[[str], np.ran
     Raises
     ------
     SamplingError
-        If no start lies in a window.
+        If no start lies in a window, or the rows of the system are not those of the grid.
     """
     count, grid = problem.settings.walkers, problem.grid
-    bins = np.empty((len(starts), 2), dtype=np.int64)
-    kernel.locate(problem.systems[0], starts, bins)
+    bins = kernel.locate_starts(problem.systems[0], starts, grid)
     walkers, places, choose = [], [], generator("start")
     for window, edges in zip(problem.windows, problem.settings.windows, strict=True):
         inside = np.flatnonzero((bins[:, 0] >= window[0]) & (bins[:, 0] < window[1]))
