@@ -59,7 +59,9 @@ def test_fewer_than_two_classes_are_refused(classes):
     assert f"a task of {classes} classes has nothing to tell apart" in refusal(y=0 * LABELS, classes=classes)
 
 
-@pytest.mark.parametrize("changes", [dict(y=LABELS[:3]), dict(y_test=LABELS[:, None]), dict(x_test=X[:0], y_test=LABELS[:0])])
+@pytest.mark.parametrize(
+    "changes", [dict(y=LABELS[:3]), dict(y_test=LABELS[:, None]), dict(x_test=X[:0], y_test=LABELS[:0])]
+)
 def test_points_and_labels_must_be_as_many(changes):
     assert "give at least one point, and one label or target for each" in refusal(**changes)
 

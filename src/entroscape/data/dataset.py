@@ -118,7 +118,9 @@ def _check_targets(name: str, y: np.ndarray, classes: int | None) -> None:
             )
         return
     if y.dtype.kind not in "iu":
-        raise DataError(f"{name} holds {y.dtype}, but labels of classes are integers: convert them, or set classes to None")
+        raise DataError(
+            f"{name} holds {y.dtype}, but labels of classes are integers: convert them, or set classes to None"
+        )
     lowest, highest = int(y.min()), int(y.max())
     if lowest < 0 or highest >= classes:
         raise DataError(
