@@ -1,5 +1,6 @@
 """What a network must be on a task's points: seen once, where a problem is made."""
 
+import re
 from functools import partial
 from itertools import pairwise
 
@@ -168,6 +169,22 @@ def test_outputs_that_are_no_rows_of_logits_are_refused(border):
 def test_what_torch_cannot_compute_is_said_in_one_sentence(border):
     sentence = refusal(border, nn.Linear(7, 2), task())
     assert sentence.startswith("the network cannot be computed on points of the shape (13, 3) (")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda y: y[:-1], "there are 12 test points and targets of the shape [11]"),
+        (lambda y: y[:, None], "there are 12 test points and targets of the shape [12, 1]"),
+        (lambda y: y.bool(), "test targets are torch.bool: give labels"),
+        (lambda y: y.double(), "test targets are torch.float64: give labels"),
+    ],
+)
+def test_targets_that_do_not_suit_the_points_are_refused(change, said):
+    data, network = task(), from_module(nn.Linear(3, 2), 2, BOX)
+    x_train, y_train, x_test, y_test = map(torch.as_tensor, (data.x_train, data.y_train, data.x_test, data.y_test))
+    with pytest.raises(DataError, match=re.escape(said)):
+        observer(network, (x_train, x_test), (y_train, change(y_test)), ACCURACY)
 
 
 @BORDERS

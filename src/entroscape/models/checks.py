@@ -26,6 +26,7 @@ def check_network(network: Network, points: tuple[Tensor, Tensor], targets: tupl
     """
     if points[0].is_meta:  # has no values, and nothing is computed with it
         return
+    _check_targets(points, targets)
     _check_tokens(network.tokens, points)
     theta, first = _random_states(network, points[0]), points[0][:POINTS]
     # the first train points come in the middle: neither what stands before a point nor what follows it may matter
@@ -37,6 +38,21 @@ def check_network(network: Network, points: tuple[Tensor, Tensor], targets: tupl
         _check_points_apart(network, theta, first, own)
     if not targets[0].is_floating_point():
         _check_no_probabilities(joint)
+
+
+def _check_targets(points: tuple[Tensor, Tensor], targets: tuple[Tensor, Tensor]) -> None:
+    """Raise DataError unless there is a target for each point, all of them integers or all of them floats."""
+    for part, x, y in zip(("train", "test"), points, targets, strict=True):
+        if y.ndim != 1 or len(y) == 0 or len(x) != len(y):
+            raise DataError(
+                f"there are {len(x)} {part} points and targets of the shape {list(y.shape)}: give at least one point, "
+                "and one target for each"
+            )
+        if y.dtype == torch.bool or y.is_complex() or y.is_floating_point() != targets[0].is_floating_point():
+            raise DataError(
+                f"{part} targets are {y.dtype}: give labels of train and test points as integers, or numbers to be "
+                "predicted as floats"
+            )
 
 
 def _check_tokens(tokens: int | None, points: Sequence[Tensor]) -> None:

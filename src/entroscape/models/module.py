@@ -10,6 +10,7 @@ point's output depends on other points, and whether it is logits at all.
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -79,8 +80,8 @@ def _logits(theta: Tensor, x: Tensor, module: nn.Module, layout: ParameterLayout
 
     shared = x.ndim == points
     if any(isinstance(part, nn.RNNBase) for part in module.modules()):
-        # cuDNN has no gradient of recurrent layers in evaluation
-        with cudnn.flags(enabled=False):
+        # cuDNN has no gradient of recurrent layers in evaluation; the flag is one for all threads, of no use on CPU
+        with cudnn.flags(enabled=False) if theta.is_cuda else nullcontext():
             return torch.stack([one(vector, x if shared else x[w]) for w, vector in enumerate(theta)])
     return vmap(one, in_dims=(0, None if shared else 0))(theta, x)
 
