@@ -143,8 +143,7 @@ class Batched:
     ):
         self.subject = subject
         network, task = subject.network, tensors(subject.data, dtype, device)
-        points = network.prepare(torch.cat([task.x_train, task.x_test]))
-        observe = observer(network.logits, points, (task.y_train, task.y_test), Y)
+        observe = observer(network, (task.x_train, task.x_test), (task.y_train, task.y_test), Y)
         domain = network.domain.to(device, dtype)
         self.problem = molecular_dynamics.make_problem(observe, network.layout, domain, grid, options)
         starts = network.domain.project(network.initial(torch.Generator().manual_seed(1), 50))

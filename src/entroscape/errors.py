@@ -26,5 +26,13 @@ class UnusableFile(FileError):
         self.path, self.reason = Path(path), reason
 
 
+class DataError(EntroscapeError):
+    """Points, labels or targets of a task are not such as networks can be trained and sampled on."""
+
+
+class ModelError(EntroscapeError, ValueError):
+    """A network cannot be sampled, or not on these points."""
+
+
 class SamplingError(EntroscapeError):
     """A sampler cannot go on: no state to start from, or a checkpoint that is not its own."""

@@ -105,8 +105,16 @@ class Grid:
         return dict(zip(self.dimensions, (self.x_centres, self.y_values), strict=True))
 
     def window(self, lower: float, upper: float) -> tuple[int, int]:
-        """Columns [first, last) of the window lower <= ln L < upper, whose edges are bin edges."""
+        """Columns [first, last) of the window lower <= ln L < upper, whose edges are bin edges.
+
+        Raises ValueError for one that is not within the grid: samplers index their maps with its columns.
+        """
         first, last = (round((edge - self.x_min) / self.bin_width) for edge in (lower, upper))
+        if not 0 <= first < last <= self.columns:
+            raise ValueError(
+                f"the window ln L in [{lower:g}, {upper:g}) is not within the grid, which covers "
+                f"[{self.x_edges[0]:g}, {self.x_edges[-1]:g}): give a window of at least one bin there, or a wider axis"
+            )
         return first, last
 
     def column(self, ln_loss: np.ndarray) -> np.ndarray:

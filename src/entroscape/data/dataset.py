@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from entroscape.errors import FileError
+from entroscape.errors import DataError, FileError
 
 _POINT_DIMENSIONS = {2: ("feature",), 4: ("channel", "row", "column")}
 _VARIABLES = ("x_train", "y_train", "x_test", "y_test")
@@ -23,6 +23,8 @@ class TaskData:
     provenance: what the data are, from which settings and source, under which licence (JSON-able). Its `stand_in` is
     empty, or says what stands in place of the published data, as in "MNIST 4 against 9 in place of CIFAR-10 cats
     and dogs".
+
+    Raises DataError for anything else. Compiled loops index with labels, so nothing that uses a task checks them again.
     """
 
     x_train: np.ndarray
@@ -31,6 +33,21 @@ class TaskData:
     y_test: np.ndarray
     classes: int | None
     provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.classes is not None and self.classes < 2:
+            raise DataError(
+                f"a task of {self.classes} classes has nothing to tell apart: give at least two classes, or None for "
+                "targets that are numbers"
+            )
+        for part in ("train", "test"):
+            _check_points(part, getattr(self, f"x_{part}"), getattr(self, f"y_{part}"))
+            _check_targets(f"y_{part}", getattr(self, f"y_{part}"), self.classes)
+        if self.x_train.shape[1:] != self.x_test.shape[1:]:
+            raise DataError(
+                f"points of x_train have the shape {self.x_train.shape[1:]}, but those of x_test "
+                f"{self.x_test.shape[1:]}: give both the same shape"
+            )
 
     @property
     def stand_in(self) -> str:
@@ -74,4 +91,39 @@ class TaskData:
             **arrays,
             classes=None if classes == _REGRESSION else classes,
             provenance=json.loads(dataset.attrs["provenance"]),
+        )
+
+
+def _check_points(part: str, x: np.ndarray, y: np.ndarray) -> None:
+    """Raise DataError unless there are points that are floats, or vectors of integers, with one target each."""
+    if y.ndim != 1 or len(y) == 0 or len(x) != len(y):
+        raise DataError(
+            f"x_{part} has the shape {x.shape} and y_{part} {y.shape}: give at least one point, and one label or "
+            "target for each"
+        )
+    if x.dtype.kind != "f" and (x.dtype.kind not in "iu" or x.ndim != 2):
+        raise DataError(
+            f"x_{part} of the shape {x.shape} holds {x.dtype}: give vectors and images as floats; only tokens are "
+            "integers, of the shape [points, tokens]"
+        )
+
+
+def _check_targets(name: str, y: np.ndarray, classes: int | None) -> None:
+    """Raise DataError unless these are labels of so many classes, or floats where there are no classes."""
+    if classes is None:
+        if y.dtype.kind != "f":
+            raise DataError(
+                f"{name} holds {y.dtype}, but a task without classes has targets that are floats: convert them, or say "
+                "how many classes there are"
+            )
+        return
+    if y.dtype.kind not in "iu":
+        raise DataError(
+            f"{name} holds {y.dtype}, but labels of classes are integers: convert them, or set classes to None"
+        )
+    lowest, highest = int(y.min()), int(y.max())
+    if lowest < 0 or highest >= classes:
+        raise DataError(
+            f"{name} holds labels from {lowest} to {highest}, but those of {classes} classes run from 0 to "
+            f"{classes - 1}: number the classes from 0"
         )

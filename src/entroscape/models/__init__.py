@@ -25,7 +25,8 @@ def make_network(settings: NetworkSettings, data: TaskData) -> Network:
     outputs = 1 if data.classes is None else data.classes
     layout, logits, prepare = module.build(settings, data.x_train.shape[1:], outputs)
     initial = partial(draw, layout=layout, start=settings.start)
-    return Network(layout, logits, _domain(settings, layout), initial, prepare)
+    tokens = outputs if settings.kind == "transformer" else None
+    return Network(layout, logits, _domain(settings, layout), initial, prepare, tokens)
 
 
 def _domain(settings: NetworkSettings, layout: ParameterLayout) -> Domain:

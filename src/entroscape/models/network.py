@@ -25,6 +25,7 @@ class Network:
     domain: where the parameters live, a box or a shell, in float64.
     initial: (generator, R) -> theta[R, P], float64: where training starts.
     prepare: x[N, *shape] -> points, all that `logits` computes of shared points alone; worth it for points that stay.
+    tokens: how many tokens there are, for a network whose points are integers that it looks up; None for any other.
     """
 
     layout: ParameterLayout
@@ -32,3 +33,4 @@ class Network:
     domain: Domain
     initial: Callable[[Generator, int], Tensor]
     prepare: Callable[[Tensor], Tensor] = unchanged
+    tokens: int | None = None

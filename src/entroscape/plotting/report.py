@@ -233,8 +233,8 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         for chosen, colour in ((~failed, COLOURS["published"] if check else COLOURS["neutral"]), (failed, "#c00000")):
             axes.plot(value[chosen], y[chosen], "o", color=colour, markersize=3.5, markeredgewidth=0)
         for row in y[failed & np.isnan(value)]:  # not shown
-            place = dict(transform=axes.get_yaxis_transform(), ha="center", va="center")
-            axes.text(0.5, row, "?", color=COLOURS["warning"], **place)
+            at = axes.get_yaxis_transform()
+            axes.text(0.5, row, "?", color=COLOURS["warning"], transform=at, ha="center", va="center")
         axes.set_xscale(scale)
         _limits(axes, table, quantity, limit, more)
         if scale == "log":

@@ -95,10 +95,9 @@ def init(
     Raises
     ------
     SamplingError
-        If too few starts lie in the grid.
+        If too few starts lie in the grid, or the rows of the system are not those of the grid.
     """
-    bins = np.empty((len(starts), 2), dtype=np.int64)
-    kernel.locate(problem.systems[0], starts, bins)
+    bins = kernel.locate_starts(problem.systems[0], starts, problem.grid)
     inside = np.flatnonzero((bins[:, 0] >= 0) & (bins[:, 0] < problem.grid.columns))
     count = problem.settings.instances
     if len(inside) < count:
@@ -147,7 +146,7 @@ def step(problem: Problem, state: State, workers: Workers) -> Info:
 
 def _run_instance(problem: Problem, state: State, i: int, factor: float, histograms: np.ndarray) -> int:
     settings, grid = problem.settings, problem.grid
-    report = np.zeros((1, 5), dtype=np.int64)
+    report = np.zeros((1, kernel.REPORTED), dtype=np.int64)
     kernel.run_walkers(
         problem.systems[i],
         state.generators[i],

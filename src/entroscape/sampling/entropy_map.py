@@ -119,8 +119,13 @@ class EntropyMap:
         depth: float,
         deposit_width: float,
     ) -> "EntropyMap":
-        """Maps on the bins of a landscape whose y is continuous; windows float64[M, 2] are edges in x."""
+        """Maps on the bins of a landscape whose y is continuous; windows float64[M, 2] are edges in x.
+
+        Raises ValueError for a window that is not within the grid.
+        """
         assert grid.y_width is not None, "a map needs slopes in y"
+        for lower, upper in windows.tolist():
+            grid.window(lower, upper)
         y_edges = torch.tensor(grid.y_edges[[0, -1]], device=windows.device).expand(len(windows), 2)
         x = Nodes.of(grid.x_min, grid.bin_width, grid.columns, windows)
         y = Nodes.of(grid.y_min, grid.y_width, grid.rows, y_edges)

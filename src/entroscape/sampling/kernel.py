@@ -2,7 +2,8 @@
 
 A *system* is a NamedTuple with an array `coordinates` and whatever buffers it needs. It takes part by giving
 compiled versions of the six operations below (see `implement`); `entroscape.sampling.network` does so for a
-neural network, the tests for an Ising ring.
+neural network, the tests for an Ising ring. Rows must lie within the grid: a walk that meets another one ends with a
+SamplingError.
 
 The map `entropy[columns, rows]` holds the running estimate of S(x, y), -inf where nothing was visited. A state is
 weighted with exp(-S), where S is never taken lower than `depth` below the best of its column (`effective_entropy`).
@@ -14,9 +15,20 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from entroscape.errors import SamplingError
+from entroscape.grid import Grid
 from entroscape.sampling.compiled import njit, njit_inlined
 
 OUTSIDE = -1
+REPORTED = 7  # numbers that a slice of moves reports of a walker
+OUTSIDE_WINDOW = (
+    "a walker is not in its window where a slice begins: start it from a state that `locate` finds there, and let "
+    "`measure` of the system give the same bin for the same state"
+)
+OUTSIDE_ROW = (
+    "a walker met a state whose row the grid does not have: `measure` and `measure_proposal` of the system must give "
+    "rows from 0 to one less than the rows of the grid, so give the grid as many rows as the system has"
+)
 
 
 def load(system, coordinates):
@@ -35,7 +47,7 @@ def propose(system, sigma, generator):
 
 
 def measure_proposal(system):
-    """Row of the proposed state; called only when its column lies in the window."""
+    """Row of the proposed state, within the grid; called only when its column lies in the window."""
     raise NotImplementedError
 
 
@@ -140,8 +152,20 @@ def run_slice(system, generator, entropy, ceiling, histogram, first, last, moves
     Returns
     -------
     accepted moves, column, row of the last state, lowest and highest column visited, lowest and highest row visited.
+
+    Raises
+    ------
+    SamplingError
+        If the walker is not in the window, or the system gives a row that the map does not have.
     """
     column, row = measure(system)
+    # a walker on the edge of its window may come out on the other side when it is computed anew: that is rounding
+    if column == first - 1 or column == last:
+        column = min(max(column, first), last - 1)
+    if column < first or column >= last:
+        raise SamplingError(OUTSIDE_WINDOW)
+    if row < 0 or row >= entropy.shape[1]:
+        raise SamplingError(OUTSIDE_ROW)
     lowest = highest = column
     bottom = top = row
     accepted = 0
@@ -151,6 +175,8 @@ def run_slice(system, generator, entropy, ceiling, histogram, first, last, moves
         new_column = propose(system, sigma, generator)
         if new_column >= first and new_column < last:
             new_row = measure_proposal(system)
+            if new_row < 0 or new_row >= entropy.shape[1]:
+                raise SamplingError(OUTSIDE_ROW)
             new = effective_entropy(entropy, ceiling, depth, new_column, new_row)
             gain = effective_entropy(entropy, ceiling, depth, column, row) - new
             if (new > -np.inf or factor > 0.0) and (gain >= 0.0 or generator.random() < np.exp(gain)):
@@ -184,22 +210,57 @@ def run_walkers(system, generator, walkers, entropy, ceiling, histograms, window
     histograms
         int64[walkers, columns, rows], one per walker, so that errors can be taken from independent walkers.
     report
-        int64[walkers, 7], filled with what `run_slice` returns.
+        int64[walkers, `REPORTED`], filled with what `run_slice` returns.
+
+    Raises
+    ------
+    SamplingError
+        As `run_slice`; the map and the walkers are then of no use.
     """
     for k in range(walkers.shape[0]):
         load(system, walkers[k])
         done = run_slice(
             system, generator, entropy, ceiling, histograms[k], window[0], window[1], moves, sigma, factor, depth
         )
-        for n in range(7):
+        for n in range(report.shape[1]):
             report[k, n] = done[n]
         for p in range(walkers.shape[1]):
             walkers[k, p] = system.coordinates[p]
 
 
+def locate(system, states: np.ndarray, bins: np.ndarray) -> None:
+    """Column and row of each of the `states`, float64[states, P], into `bins`, int64[states, 2].
+
+    Raises SamplingError for states of another number of coordinates than the system has.
+    """
+    wanted = len(system.coordinates)
+    if states.ndim != 2 or states.shape[1] != wanted or bins.shape != (len(states), 2):
+        raise SamplingError(
+            f"states of the shape {states.shape} are not those of a system of {wanted} coordinates: give an array of "
+            f"the shape [states, {wanted}]"
+        )
+    _locate(system, states, bins)
+
+
 @njit
-def locate(system, states, bins):
-    """Column and row of each of the `states`, float64[states, P], into `bins`, int64[states, 2]."""
+def _locate(system, states, bins):
     for k in range(states.shape[0]):
         load(system, states[k])
         bins[k, 0], bins[k, 1] = measure(system)
+
+
+def locate_starts(system, starts: np.ndarray, grid: Grid) -> np.ndarray:
+    """Column and row, int64[starts, 2], of states where walkers may begin; columns may lie outside the grid.
+
+    Raises SamplingError as `locate`, and where a state in a column of the grid has a row that the grid does not have.
+    """
+    bins = np.empty((len(starts), 2), dtype=np.int64)
+    locate(system, starts, bins)
+    rows = bins[(bins[:, 0] >= 0) & (bins[:, 0] < grid.columns), 1]
+    outside = rows[(rows < 0) | (rows >= grid.rows)]
+    if len(outside):
+        raise SamplingError(
+            f"{len(outside)} of {len(starts)} start states have rows outside the grid, such as {outside[0]}, which has "
+            f"rows from 0 to {grid.rows - 1}: give the grid as many rows as the system has"
+        )
+    return bins

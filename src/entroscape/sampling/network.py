@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from entroscape.errors import ModelError
 from entroscape.grid import Grid
 from entroscape.sampling import kernel
 from entroscape.sampling.compiled import njit, njit_inlined
@@ -68,7 +69,14 @@ def build_network(
         [P] of the box the parameters are confined to.
     movable
         Parameters that moves may change; all by default.
+
+    Raises
+    ------
+    ModelError
+        If the network does not suit the task, or the box or the movable parameters do not suit the network: nothing is
+        checked where moves index with them.
     """
+    _check_network(sizes, data, half_width, movable)
     parameters = [
         (layer, neuron, source)
         for layer, (inputs, outputs) in enumerate(itertools.pairwise(sizes))
@@ -115,6 +123,29 @@ def build_network(
         x_min=float(grid.x_min),
         bins_per_unit=1.0 / grid.bin_width,
     )
+
+
+def _check_network(sizes: list[int], data: "TaskData", half_width: np.ndarray, movable: np.ndarray | None) -> None:
+    """Raise ModelError unless `build_network` can take these arguments."""
+    if data.classes is None or data.x_train.ndim != 2:
+        found = "targets that are numbers" if data.classes is None else f"points of the shape {data.x_train.shape[1:]}"
+        raise ModelError(
+            f"Monte Carlo samples classifiers of vectors, but this task has {found}: use molecular dynamics"
+        )
+    numbers = data.x_train.shape[1]
+    if len(sizes) < 2 or min(sizes) < 1 or sizes[0] != numbers or sizes[-1] < data.classes:
+        raise ModelError(
+            f"layers of {sizes} units do not suit points of {numbers} numbers and {data.classes} classes: "
+            "begin with as many units as there are numbers, end with one logit for each class, two for two classes"
+        )
+    parameters = sum(a * b + b for a, b in itertools.pairwise(sizes))
+    if np.shape(half_width) != (parameters,):
+        raise ModelError(
+            f"the box has half widths of the shape {np.shape(half_width)}, but the network has {parameters} parameters"
+            ": give one for each"
+        )
+    if movable is not None and not (np.size(movable) and np.min(movable) >= 0 and np.max(movable) < parameters):
+        raise ModelError(f"movable must name at least one of the parameters 0 to {parameters - 1}, but is {movable}")
 
 
 @njit

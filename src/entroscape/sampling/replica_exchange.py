@@ -126,12 +126,11 @@ def init(
     Raises
     ------
     SamplingError
-        If no state lies in a window.
+        If no state lies in a window, or the rows of the system are not those of the grid.
     """
     count, grid = problem.settings.walkers, problem.grid
     kinds = np.full(len(states), starts.KINDS[0]) if kinds is None else kinds
-    bins = np.empty((len(states), 2), dtype=np.int64)
-    kernel.locate(problem.systems[0], states, bins)
+    bins = kernel.locate_starts(problem.systems[0], states, grid)
     walkers, places, began, choose = [], [], [], generator("start")
     for window, edges in zip(problem.windows, problem.settings.windows, strict=True):
         inside = np.flatnonzero((bins[:, 0] >= window[0]) & (bins[:, 0] < window[1]))
@@ -210,7 +209,7 @@ def _run_window(problem: Problem, state: State, m: int, stage: str) -> tuple[np.
     bins = max(int(np.isfinite(state.entropy[m]).sum()), 1)
     moves_per_bin = max(state.steps - schedule.explore, 0) * settings.walkers * settings.moves_per_round / bins
     factor = schedule.modification_factor(state.steps, moves_per_bin)
-    report = np.zeros((settings.walkers, 7), dtype=np.int64)
+    report = np.zeros((settings.walkers, kernel.REPORTED), dtype=np.int64)
     histograms = state.blocks[schedule.block(state.steps), m] if stage == "production" else state.visits[m]
     kernel.run_walkers(
         problem.systems[m],

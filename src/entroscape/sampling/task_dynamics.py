@@ -21,9 +21,9 @@ def make_problem(settings: SampleSettings, task: TaskData, device: str) -> molec
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array, dtype=dtype if array.dtype.kind == "f" else torch.int64, device=device)
 
-    points = network.prepare(tensor(np.concatenate([task.x_train, task.x_test])))
     grid = Grid.continuous(settings.observables.ln_train_loss, y.axis, y.kind)
-    observe = observer(network.logits, points, (tensor(task.y_train), tensor(task.y_test)), y)
+    points, targets = (tensor(task.x_train), tensor(task.x_test)), (tensor(task.y_train), tensor(task.y_test))
+    observe = observer(network, points, targets, y)
     domain = network.domain.to(device, dtype)
     bins = accuracy_bins(len(task.y_test)) if task.classes else 0
     return molecular_dynamics.make_problem(observe, network.layout, domain, grid, procedure, bins)

@@ -14,6 +14,7 @@ from entroscape.data.dataset import TaskData
 from entroscape.domains import Box, Domain
 from entroscape.files import read_dataset
 from entroscape.models import Network, make_network
+from entroscape.models.checks import check_network
 from entroscape.observables import correct, ln_loss, mean_loss, test_coordinates
 
 # Networks of vectors are trained in float64 up to this many parameters, as the Monte Carlo sampler treats them: a step
@@ -39,13 +40,17 @@ class Problem:
 
     @classmethod
     def of(cls, network: Network, data: TaskData, device: str = "cpu") -> "Problem":
-        """The points in the precision that suits the network, on `device`."""
+        """The points in the precision that suits the network, on `device`.
+
+        Raises DataError or ModelError where the network does not suit the points or their labels.
+        """
         double = data.x_train.ndim == 2 and network.layout.size <= LARGEST_DOUBLE
         dtype = torch.float64 if double else torch.float32
         x_train, y_train, x_test, y_test = (
             torch.as_tensor(array).to(device, dtype if array.dtype.kind == "f" else torch.int64)
             for array in (data.x_train, data.y_train, data.x_test, data.y_test)
         )
+        check_network(network, (x_train, x_test), (y_train, y_test))
         return cls(network, x_train, y_train, x_test, y_test, _rounded(network.domain, dtype).to(device, dtype))
 
     @property

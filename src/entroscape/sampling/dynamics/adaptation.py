@@ -4,11 +4,14 @@ import torch
 from torch import Tensor
 
 from entroscape.domains import Box
+from entroscape.sampling.dynamics.heat import highest_temperature
 from entroscape.sampling.dynamics.state import Problem, State, flattened_bins, per_window, thermal
 
 ADAPTATION = 0.05  # largest change of ln(time step) in a round, and of ln(mass) / 2
-WARM = 8.0  # standard deviations above 1 kT at which exploring gives a walker new velocities, its window a shorter step
-RETREAT = 0.7  # how much shorter
+# Exploring gives a walker new velocities, and its window a shorter step, at so many standard deviations above 1 kT, and
+# where parameters are few at the temperature that thermal velocities exceed with this probability.
+OVERHEATED_SIGMAS, OVERHEATED_PROBABILITY = 8.0, 1e-10
+STEP_REDUCTION = 0.7  # how much shorter
 
 
 def deposit_height(problem: Problem, state: State, stage: str) -> Tensor:
@@ -61,8 +64,13 @@ def adapt_masses(problem: Problem, state: State) -> None:
 
 def calm(problem: Problem, state: State) -> None:
     """Give walkers that became hot thermal velocities, and their window a shorter step: it has grown too far."""
-    # one parameter more or less does not matter for so coarse a test: on a shell P - 1 velocities are free
-    hot = state.velocity.square().mean(1) > 1 + WARM * (2 / problem.parameters) ** 0.5
+    hot = state.velocity.square().mean(1) > overheated_temperature(problem.parameters)
     fresh = thermal(problem, state.theta, state.generators[0])
     state.velocity.copy_(torch.where(hot.unsqueeze(1), fresh, state.velocity))
-    state.time_step *= torch.where(per_window(problem, hot).any(1), RETREAT, 1.0)
+    state.time_step *= torch.where(per_window(problem, hot).any(1), STEP_REDUCTION, 1.0)
+
+
+def overheated_temperature(parameters: int) -> float:
+    """Kinetic temperature of a walker of so many parameters, in kT, at which `calm` gives it new velocities."""
+    by_chance = highest_temperature(parameters, OVERHEATED_PROBABILITY)
+    return max(1 + OVERHEATED_SIGMAS * (2 / parameters) ** 0.5, by_chance)

@@ -5,17 +5,19 @@ import torch
 from torch import Tensor
 
 from entroscape.errors import SamplingError
+from entroscape.sampling.dynamics.heat import highest_temperature
 from entroscape.sampling.dynamics.state import Problem, State
 from entroscape.sampling.starts import deal
 
-HOT = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; 100 parameters never reach 2 by chance
+RUNAWAY_TEMPERATURE = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; less by chance ...
+NEVER = 1e-25  # ... for all but a few parameters: there it is what a walker exceeds in no run, with this probability
 
 
 def check_walkers(problem: Problem, state: State) -> None:
     """Stop when a walker has gone where no walker can be."""
     settings = problem.settings
-    heat = state.velocity.double().square().mean(1)
-    wrong = ~torch.isfinite(state.coordinates[:2]).all(0) | ~(heat < HOT) | ~torch.isfinite(state.theta).all(1)
+    heat, runaway = state.velocity.double().square().mean(1), runaway_temperature(problem.parameters)
+    wrong = ~torch.isfinite(state.coordinates[:2]).all(0) | ~(heat < runaway) | ~torch.isfinite(state.theta).all(1)
     if not wrong.any():
         return
     w = int(wrong.nonzero()[0, 0])
@@ -23,7 +25,7 @@ def check_walkers(problem: Problem, state: State) -> None:
     lower, upper = settings.windows[window]
     where = f"walker {walker} of the window ln L in [{lower:g}, {upper:g}]"
     steps = (state.steps + 1) * settings.steps_per_round
-    if not heat[w] >= HOT:  # slow, or nan: then the velocity has it from a force
+    if not heat[w] >= runaway:  # slow, or nan: then the velocity has it from a force
         finite = torch.isfinite(state.coordinates[:2, w]).tolist()
         wrong_ones = [name for name, fine in zip(problem.grid.dimensions, finite, strict=True) if not fine]
         raise SamplingError(
@@ -35,6 +37,11 @@ def check_walkers(problem: Problem, state: State) -> None:
         f"{where} runs away: kinetic temperature {float(heat[w]):.3g} kT after {steps} steps of "
         f"{float(state.time_step[window]):.3g}; lower time_step.initial, or factor, in the sampler's section"
     )
+
+
+def runaway_temperature(parameters: int) -> float:
+    """Kinetic temperature of a walker of so many parameters, in kT, at which it has run away."""
+    return max(RUNAWAY_TEMPERATURE, highest_temperature(parameters, NEVER))
 
 
 def check_visits(problem: Problem, state: State, stage: str) -> None:
