@@ -13,6 +13,7 @@ from entroscape.models.cnn import cnn_layout, cnn_logits, cnn_shape
 from entroscape.models.layout import box_half_width
 from entroscape.models.mlp import mlp_layout, mlp_logits
 from entroscape.models.module import from_module
+from entroscape.sampling.workers import Workers
 
 BOX = partial(box_half_width, "first_dimension", 3.0, 1)
 
@@ -114,6 +115,19 @@ def test_recurrent_modules_are_those_modules_for_every_walker(kind, dtype):
     theta, shared = random(3, network.layout.size, dtype=dtype), random(5, 6, 3, dtype=dtype)
     assert_equals_modules(network.logits, theta, shared, module, shared.expand(3, -1, -1, -1))
     assert network.initial(torch.Generator().manual_seed(1), 2).shape == (2, network.layout.size)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_threads_do_not_see_each_others_parameters(recurrent):
+    """torch.func puts the parameters into the module while it is called."""
+    network = from_module(Recurrent("GRU") if recurrent else mlp(), 3 if recurrent else 2, BOX)
+    x = random(50, 6, 3) if recurrent else random(20_000, 4)
+    parts = random(40, network.layout.size).split(1)
+    expected = [network.logits(part, x) for part in parts]
+    with Workers(4) as pool:
+        for _ in range(5):
+            for found, alone in zip(pool.map(lambda part: network.logits(part, x), parts), expected, strict=True):
+                assert torch.equal(found, alone)
 
 
 def test_parameters_whose_elements_do_not_follow_each_other_start_and_move_as_others():

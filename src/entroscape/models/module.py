@@ -9,6 +9,7 @@ point's output depends on other points, and whether it is logits at all.
 """
 
 import copy
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -58,12 +59,30 @@ def from_module(
     layout = ParameterLayout(tuple(named), tuple(tuple(p.shape) or (1,) for p in named.values()))
     if initial is None:
         initial = partial(_draw, module=_resettable(module))
-    logits = partial(_logits, module=module, layout=layout, points=points)
+    logits = partial(_logits, copies=_CopyPerThread(module), layout=layout, points=points)
     return Network(layout, logits, Box(half_width(layout)), initial)
 
 
-def _logits(theta: Tensor, x: Tensor, module: nn.Module, layout: ParameterLayout, points: int) -> Tensor:
+class _CopyPerThread:
+    """A module that threads may call at the same time, with parameters of their own.
+
+    torch.func puts the parameters into the module while it is called, so that threads need a copy each.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module, self._local = module, threading.local()
+
+    def get(self) -> nn.Module:
+        """The copy of this thread."""
+        if not hasattr(self._local, "module"):
+            self._local.module = copy.deepcopy(self._module)
+        module: nn.Module = self._local.module
+        return module
+
+
+def _logits(theta: Tensor, x: Tensor, copies: _CopyPerThread, layout: ParameterLayout, points: int) -> Tensor:
     """Logits[W, N, C] of walkers theta[W, P] on x[N, *shape], or on x[W, N, *shape] of their own."""
+    module = copies.get()
     buffers = {name: _cast(buffer, theta.dtype) for name, buffer in module.named_buffers()}
     shapes = [parameter.shape for parameter in module.parameters()]
 
