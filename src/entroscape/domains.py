@@ -154,13 +154,21 @@ Domain = Box | Shell
 
 
 def reflect(theta: Tensor, velocity: Tensor, half_width: Tensor) -> tuple[Tensor, Tensor]:
-    """Mirror what has left the box back in and turn its velocity; the speed is kept.
+    """Fold places that have left the box back in, however far they went; each reflection turns the velocity.
 
-    A parameter that went further than the box is wide, which only a diverging step does, ends on the wall.
+    theta and velocity are [W, P]. A parameter that is not finite gets a place of nan; a half width of 0 holds its
+    parameter at 0.
+
+    Four half widths are the period of the motion between two walls. What is left of a place beyond it takes two
+    reflections at most, and neither remainder nor reflections are rounded: both are exact in floating point.
     """
-    clipped = theta.clamp(-half_width, half_width)
-    mirrored = (2 * clipped - theta).clamp(-half_width, half_width)
-    return mirrored, torch.where(clipped == theta, velocity, -velocity)
+    left = theta.fmod(torch.where(half_width > 0, 4 * half_width, torch.inf))
+    clipped = left.clamp(-half_width, half_width)
+    once = torch.sub(left, clipped, alpha=2)  # mirrored at a wall if beyond it, with the sign turned
+    again = once.clamp(-half_width, half_width)
+    twice = torch.sub(once, again, alpha=2)  # likewise, so that the sign is right
+    even = (clipped == left) == (again == once)
+    return twice.clamp(-half_width, half_width), torch.where(even, velocity, -velocity)
 
 
 def _written(

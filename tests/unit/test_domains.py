@@ -1,13 +1,17 @@
 """Box and shell: nearest points, directions of motion, and drifts that keep what they should."""
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2
 from torch import Tensor
 
+from entroscape import numba_cache
 from entroscape.domains import Box, Shell, reflect
 
 DOUBLE = torch.float64
@@ -82,6 +86,7 @@ def test_compiled_motion_is_that_of_torch(dtype, size):
     box = Box(torch.linspace(0.5, 2, 7, dtype=dtype))
     theta = box.project(theta)
     theta[4, 2], velocity[5, 1] = torch.nan, torch.inf
+    velocity *= torch.tensor([1, 1, 100, 1, 1, 10, 1], dtype=dtype)  # some past many walls
     found, wanted = box.drift(theta, velocity, step), reflect(theta + step * velocity, velocity, box.half_width)
     assert all(torch.equal(a.nan_to_num(9), b.nan_to_num(9)) for a, b in zip(found, wanted, strict=True))
     assert size == 0 or (found[1] != velocity).any()
@@ -152,6 +157,85 @@ def test_a_box_bounds_each_parameter_and_leaves_vectors_as_they_are():
     assert box.tangent(theta, theta) is theta and box.inside(theta).tolist() == [False, False]
     place, velocity = box.drift(theta.new_zeros(1, 2), torch.tensor([[5.0, 5.0]]).double(), steps(0.3, 1))
     assert place.tolist() == [[0.5, 1.5]] and velocity.tolist() == [[-5.0, 5.0]]
+
+
+@pytest.fixture(params=["compiled", "torch"])
+def path(request, monkeypatch) -> str:
+    """Drifts by the compiled loop, then by torch."""
+    monkeypatch.setattr(numba_cache, "COMPILED", request.param == "compiled")
+    return request.param
+
+
+UNEQUAL = torch.tensor([2.0, 0.1, 1e-3, 0.37], dtype=DOUBLE)
+
+
+def uniform_in(half_width: Tensor, walkers: int, seed=0) -> Tensor:
+    share = torch.rand(walkers, len(half_width), generator=torch.Generator().manual_seed(seed), dtype=half_width.dtype)
+    return (2 * share - 1) * half_width
+
+
+def folded(place: float, half_width: float) -> tuple[float, int]:
+    """A place between the walls, and 1 or -1 for an even or odd number of reflections, in exact arithmetic."""
+    place, half_width = Fraction(place), Fraction(half_width)
+    reflections = math.floor((place + half_width) / (2 * half_width))
+    sign = (-1) ** reflections
+    return float(sign * (place - 2 * half_width * reflections)), sign
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("size", [0.01, 1.0, 300.0])
+def test_a_drift_of_any_length_is_folded_exactly(path, dtype, size):
+    box = Box(UNEQUAL.to(dtype))
+    theta, velocity = box.project(uniform_in(box.half_width, 200)), normal(200, 4, seed=1, dtype=dtype)
+    step = torch.tensor(size, dtype=dtype).expand(200, 4)
+    place, after = box.drift(theta, velocity, step)
+    straight = theta + step * velocity
+    for found, turned, unfolded, before in zip(place, after, straight, velocity, strict=True):
+        wanted, signs = zip(*map(folded, unfolded.tolist(), box.half_width.tolist()), strict=True)
+        assert found.tolist() == list(wanted)
+        assert torch.equal(turned, before * torch.tensor(signs))
+    assert box.inside(place).all()
+
+
+@pytest.mark.parametrize("size", [0.003, 0.3, 40.0])
+def test_free_motion_fills_unequal_boxes_evenly_and_rests_on_no_wall(path, size):
+    walkers, cells, box = 40_000, 20, Box(UNEQUAL)
+    theta, velocity = uniform_in(UNEQUAL, walkers), normal(walkers, 4, seed=1)
+    for _ in range(3):
+        theta, velocity = box.drift(theta, velocity, torch.full((walkers, 4), size, dtype=DOUBLE))
+    assert (theta.abs() < UNEQUAL).all(), "a point of measure zero"
+    counts = np.array([np.histogram(place, cells, (-1, 1))[0] for place in (theta / UNEQUAL).T.numpy()])
+    expected = walkers / cells
+    assert (((counts - expected) ** 2 / expected).sum(axis=1) < chi2.ppf(0.9999, cells - 1)).all()
+    assert (velocity.mean(0).abs() < 5 / walkers**0.5).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("size", [0.01, 1.0, 100.0])
+def test_a_drift_between_walls_is_reversible_and_adds_up(path, dtype, size):
+    box, step = Box(UNEQUAL.to(dtype)), torch.tensor(size, dtype=dtype).expand(500, 4)
+    theta, velocity = uniform_in(box.half_width, 500), normal(500, 4, seed=1, dtype=dtype)
+    place, after = box.drift(theta, velocity, step)
+    back, turned = box.drift(place, -after, step)
+    # only the sum of place and step rounds; who is that near to a wall may be on either side of it
+    rounding = 2 * torch.finfo(dtype).eps * (size * velocity.abs() + UNEQUAL.to(dtype))
+    assert ((back - theta).abs() <= rounding).all()
+    clear = (box.half_width - theta.abs() > 2 * rounding) & (box.half_width - place.abs() > 2 * rounding)
+    assert torch.equal(turned[clear], -velocity[clear]) and clear[:, 0].sum() > 450
+    once, _ = box.drift(theta, velocity, 2 * step)
+    twice, _ = box.drift(place, after, step)
+    assert ((twice - once).abs() <= 4 * rounding).all()
+
+
+def test_walls_at_zero_and_far_away_and_values_that_are_not_finite(path):
+    half_width = torch.tensor([0.0, torch.inf, 1.0, 1.0, 0.0, 1.0], dtype=DOUBLE)
+    theta = torch.tensor([[0.0, 3.0, torch.nan, 0.0, 0.0, 1.0]], dtype=DOUBLE)
+    velocity = torch.tensor([[5.0, 1e9, 1.0, torch.inf, torch.nan, 0.0]], dtype=DOUBLE)
+    place, after = Box(half_width).drift(theta, velocity, torch.ones(1, 6, dtype=DOUBLE))
+    torch.testing.assert_close(
+        place, torch.tensor([[0.0, 1e9 + 3, torch.nan, torch.nan, torch.nan, 1.0]]).double(), equal_nan=True
+    )
+    assert after[0, :4].abs().tolist() == [5.0, 1e9, 1.0, torch.inf] and after[0, 5] == 0
 
 
 def test_domains_move_between_types():

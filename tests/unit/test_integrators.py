@@ -67,9 +67,10 @@ def test_reflected_points_end_inside_and_keep_their_speed(points):
     place, after = reflect(theta[None], velocity[None], half)
     assert (place.abs() <= half).all()
     torch.testing.assert_close(after.abs(), velocity[None].abs(), rtol=0, atol=0)
-    left = theta.abs() > half
-    torch.testing.assert_close(after[0], torch.where(left, -velocity, velocity), rtol=0, atol=0)
+    left, once = theta.abs() > half, theta.abs() < 3 * half
+    torch.testing.assert_close(after[0, once], torch.where(left, -velocity, velocity)[once], rtol=0, atol=0)
     torch.testing.assert_close(place[0, ~left], theta[~left], rtol=0, atol=0)
+    torch.testing.assert_close(place[0, left & once], (2 * half * theta.sign() - theta)[left & once])
 
 
 def test_a_wall_mirrors_place_and_velocity():
@@ -152,15 +153,16 @@ def test_first_order_in_a_harmonic_potential_comes_near_the_temperature_of_the_b
     assert errors[1][1] < errors[0][1]
 
 
+@pytest.mark.parametrize("narrow", [0.5, 0.004])  # narrower than a step is long
 @pytest.mark.parametrize("integrator", [baoab, first_order])
-def test_without_a_force_walkers_fill_the_box_evenly_at_the_temperature_of_the_bath(integrator):
-    walkers, half = 20_000, torch.tensor([0.5, 2.0], dtype=torch.float64)
+def test_without_a_force_walkers_fill_the_box_evenly_at_the_temperature_of_the_bath(integrator, narrow):
+    walkers, half = 20_000, torch.tensor([narrow, 2.0], dtype=torch.float64)
     flat, bath = evaluation(lambda theta: 0.0 * theta.sum(1)), Thermostat(1.0, generator(4))
     phase = phase_at(torch.zeros(walkers, 2, dtype=torch.float64), normal(walkers, 2), flat)
     for _ in range(400):
         phase = integrator(phase, steps_of(0.05, walkers), Box(half), flat, bath).phase
     counts = np.array([np.histogram(t / h, 10, (-1, 1))[0] for t, h in zip(phase.theta.T, half, strict=True)])
-    assert (counts.sum(axis=1) == walkers).all(), "none is outside"
+    assert (counts.sum(axis=1) == walkers).all() and (phase.theta.abs() < half).all(), "none is outside or on a wall"
     assert (((counts - walkers / 10) ** 2 / (walkers / 10)).sum(axis=1) < chi2.ppf(0.9999, 9)).all()
     bath_bias = 0.05 / 2 if integrator is first_order else 0.0  # 1 / (1 - gamma dt / 2), of the published step
     assert float(phase.velocity.square().mean()) == pytest.approx(1 + bath_bias, abs=4 * (2 / (2 * walkers)) ** 0.5)
@@ -211,6 +213,24 @@ def test_hmc_with_little_friction_keeps_its_direction_until_a_trajectory_is_drop
     dropped = (far.theta == start.theta).all(1)
     assert 20 < dropped.sum() < 380
     torch.testing.assert_close(far.velocity[dropped], -start.velocity[dropped], rtol=0, atol=1e-2)
+
+
+def test_long_trajectories_beside_a_very_narrow_parameter_sample_the_target():
+    """exp(-2 a - 40 b - a b) in |a| <= 1, |b| <= 0.01: a step is several times as long as b is wide."""
+    half, walkers, cells = torch.tensor([1.0, 0.01], dtype=torch.float64), 20_000, 10
+    target = evaluation(lambda theta: 2 * theta[:, 0] + 40 * theta[:, 1] + theta.prod(1))
+    start = half * (2 * torch.rand(walkers, 2, generator=generator(), dtype=torch.float64) - 1)
+    phase, bath, accepted = phase_at(start, normal(walkers, 2), target), Thermostat(None, generator(2)), []
+    for _ in range(25):
+        moved = hmc(phase, steps_of(0.05, walkers), Box(half), target, bath, leapfrog_steps=12, jitter=0.3)
+        phase, _ = moved.phase, accepted.append(float(moved.accepted.mean()))
+    assert 0.3 < np.mean(accepted) < 0.9 and (phase.theta.abs() < half).all()
+    fine = (np.arange(cells * 40) + 0.5) / (cells * 20) - 1
+    a, b = np.meshgrid(fine, 0.01 * fine, indexing="ij")
+    weight = np.exp(-2 * a - 40 * b - a * b)
+    expected = weight.reshape(cells, 40, cells, 40).sum((1, 3)).ravel() / weight.sum() * walkers
+    found = np.histogram2d(*(phase.theta / half).T.numpy(), np.linspace(-1, 1, cells + 1))[0].ravel()
+    assert ((found - expected) ** 2 / expected).sum() < chi2.ppf(0.9999, expected.size - 1)
 
 
 @pytest.mark.parametrize("friction", [None, 0.3, 0.02])
