@@ -70,6 +70,17 @@ def test_a_run_without_mistakes_leaves_its_result_and_no_checkpoint(inputs, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["output.nc"]
 
 
+def test_the_result_says_from_what_kind_of_state_each_walker_started(inputs, tmp_path):
+    run(inputs, tmp_path)
+    assert set(read_dataset(tmp_path / "output.nc")["start_kind"].to_numpy().ravel()) == {"given"}
+    made, of_kinds = read_dataset(inputs["seeds"]), tmp_path / "of_kinds" / "seeds.nc"
+    kinds = np.array(["sgd", "cooled", "perturbed"])[np.arange(made.sizes["state"]) % 3]
+    write_dataset(made.assign(start_kind=("state", kinds)), of_kinds)
+    run(inputs | dict(seeds=of_kinds), tmp_path / "again")
+    found = read_dataset(tmp_path / "again" / "output.nc")["start_kind"].to_numpy().ravel().tolist()
+    assert set(found[:3]) == {"sgd", "cooled", "perturbed"} and found[0] == found[3]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["x_train", "x_test"])
 def test_data_that_are_not_finite_are_named_with_their_file(inputs, tmp_path, name, value):
