@@ -14,7 +14,7 @@ def walker_disagreement(runs: list[xr.Dataset]) -> dict[str, float]:
     variance. f_s, f_y: variance of the walkers' means over what their own changes in time allow, which is that of a
     walker's means over quarters of production divided by their number; both averaged over runs. 1 where walkers mix
     within a quarter. p_differ: of the largest of these by chance (F distribution, times how many there are). nan if a
-    walker left no visit in a quarter.
+    walker left no visit in a quarter; a map of one row has nothing to say of y.
     """
     visits = [run["histogram"].transpose("window", "walker", "block", ...).to_numpy().astype(float) for run in runs]
     weights = [run["weight_entropy"].to_numpy() for run in runs]
@@ -22,7 +22,7 @@ def walker_disagreement(runs: list[xr.Dataset]) -> dict[str, float]:
     found = {}
     p = []
     with np.errstate(invalid="ignore", divide="ignore"):
-        for name in "sy":
+        for name in "sy" if len(rows) > 1 else "s":
             pairs = []
             for one, frozen in zip(visits, weights, strict=True):
                 scalar = np.where(np.isfinite(frozen), frozen, 0.0)[:, None, None] if name == "s" else rows

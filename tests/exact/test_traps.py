@@ -107,7 +107,7 @@ def test_maps_of_basins_that_join_inside_the_window_are_right_and_pass(sampler, 
     assert table["passes"].sum() >= FEWEST_PASS
 
 
-@pytest.mark.parametrize("name, basin", [("resolved", A), ("resolved", B), ("hidden", B)])
+@pytest.mark.parametrize(("name", "basin"), [("resolved", A), ("resolved", B), ("hidden", B)])
 def test_starts_in_one_basin_alone_give_a_good_map_of_that_basin(name, basin):
     """Nothing in it says that there is another: no criterion can tell, and only starts of other kinds do.
 

@@ -75,9 +75,9 @@ DYNAMICS = {
     "hmc": dict(
         explore=100,
         refine=200,
-        production=720,
+        production=1120,
         steps_per_round=10,
-        **(dynamics_runs.trajectories(4, 0.04) | dict(jitter=0.6)),
+        **(dynamics_runs.trajectories(4, 0.03) | dict(jitter=0.6)),
     ),
     "baoab": dict(
         explore=500, refine=900, production=1600, time_step=dynamics_runs.fixed(0.008), confinement=dict(x=4.0, y=30.0)

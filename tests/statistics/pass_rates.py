@@ -24,7 +24,19 @@ from disagreement import walker_disagreement
 from entroscape.landscape import convergence
 from entroscape.landscape.merge import merge
 
-SHOWN = ("r_hat", "r_hat_s", "r_hat_y", "f_s", "f_y", "p_differ", "error", "drift", "mismatch", "round_trips", "replicas_alike")
+SHOWN = (
+    "r_hat",
+    "r_hat_s",
+    "r_hat_y",
+    "f_s",
+    "f_y",
+    "p_differ",
+    "error",
+    "drift",
+    "mismatch",
+    "round_trips",
+    "replicas_alike",
+)
 
 
 @contextmanager
@@ -62,6 +74,10 @@ def main() -> None:
         failures = Counter(check for checks in table["failed"] for check in checks)
         print(f"\n{name}: {table['passes'].sum()} of {len(table)} pass ({time.monotonic() - began:.0f} s)")
         print("failed: " + (", ".join(f"{check} {count}" for check, count in failures.most_common()) or "none"))
+        beyond = {name: (table[name] > 1.1).sum() for name in ("r_hat_s", "r_hat_y") if name in table}
+        beyond["either"] = (table.filter(like="r_hat_") > 1.1).any(axis=1).sum()
+        print("R-hat beyond 1.1: " + ", ".join(f"{name} {count}" for name, count in beyond.items()))
+        print(f"p_differ below 0.001: {(table['p_differ'] < 0.001).sum()}")
         numbers = table[[column for column in SHOWN if column in table]].astype(float)
         quantiles = numbers.quantile([0.0, 0.05, 0.5, 0.95, 1.0]).rename_axis("quantile")
         with pd.option_context("display.width", 160, "display.float_format", lambda value: f"{value:.3g}"):
