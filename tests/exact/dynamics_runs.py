@@ -88,6 +88,12 @@ def landscape_of(target: Target, settings: MolecularDynamics, *names) -> xr.Data
     return merge([sample(problem, target.starts, *names, replica) for replica in range(settings.replicas)])
 
 
+def window_alone(together: xr.Dataset, settings: MolecularDynamics, window: int) -> xr.Dataset:
+    """One window of a run as if it had been sampled by itself: many runs make one batch in this way."""
+    own = slice(window * settings.walkers, (window + 1) * settings.walkers)
+    return together.isel(window=[window], configuration=own, overlap=slice(0))
+
+
 def assert_within_errors(landscape: xr.Dataset, exact: np.ndarray) -> None:
     """Deviations from the exact entropy are as large as the reported errors say, in every bin there is."""
     difference, error = deviations(landscape, exact)

@@ -42,10 +42,15 @@ def sample(build, grid, settings, starts, names):
     return problem, state
 
 
+def leavings(build, grid, settings, starts, names):
+    """What one replica leaves behind."""
+    return replica_exchange.to_dataset(*sample(build, grid, settings, starts, names))
+
+
 def landscape_of(build, grid, settings, starts, seed):
     """All replicas of a problem, merged."""
     names = [("exact", seed, replica) for replica in range(settings.replicas)]
-    return merge([replica_exchange.to_dataset(*sample(build, grid, settings, starts, name)) for name in names])
+    return merge([leavings(build, grid, settings, starts, name) for name in names])
 
 
 def deviations(landscape, exact):

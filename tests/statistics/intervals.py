@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 import quadrature
 import xarray as xr
-from dynamics_runs import Target, dynamics_settings, fixed, sample, trajectories
+from dynamics_runs import Target, dynamics_settings, fixed, sample, trajectories, window_alone
 from known_targets import SPHERE_AXIS, SPHERE_GRID, SURFACE_GRID, sphere, sphere_entropy, surface_entropy, uneven
 from whole_runs import exchange_settings, landscape_of
 
-from entroscape.config.sampler import MolecularDynamics
 from entroscape.grid import Grid
 from entroscape.landscape import curves, jackknife
 from entroscape.landscape.convergence import FALSE_ALARMS
@@ -111,15 +110,9 @@ def _dynamics(target: Callable[[], Target], **changes) -> Callable[[int, int], I
         with mock.patch.object(molecular_dynamics, "exchange"):
             together = sample(made.problem(settings), made.starts, "coverage", seed)
         for run in range(runs):
-            yield merge([_alone(together, settings, run * REPLICAS + replica) for replica in range(REPLICAS)])
+            yield merge([window_alone(together, settings, run * REPLICAS + replica) for replica in range(REPLICAS)])
 
     return landscapes
-
-
-def _alone(together: xr.Dataset, settings: MolecularDynamics, window: int) -> xr.Dataset:
-    """One window as if it had been sampled by itself."""
-    own = slice(window * settings.walkers, (window + 1) * settings.walkers)
-    return together.isel(window=[window], configuration=own, overlap=slice(0))
 
 
 def _in_box(**changes) -> Problem:

@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from entroscape.landscape.cross_checks import KNOWN_TO
+from entroscape.landscape.cross_checks import KNOWN_TO, walkers
 from entroscape.landscape.diagnostics import diagnostics, rows_known
+from entroscape.landscape.mixing import r_hat_by_chance
 
 # The criterion of the verdict. A landscape of windows passes if all of these hold; a check that cannot be made is not
 # passed. Bounds on drift and mismatch are generous on purpose: bins of one map are correlated, so a ratio of errors
 # fluctuates far more than its number of bins suggests.
-FALSE_ALARMS = 0.03  # of honest maps, whose replicas count as different: two times four walkers can be told to 1 in 35
+FALSE_ALARMS = 0.03  # of honest maps, whose replicas count as different: two times four walkers can be told to 1 in 35;
+# and of those whose R-hat is the largest allowed
 LARGEST_DRIFT = 2.0  # rms of S(half of the production) - S(all) over known bins, in units of what their errors allow
 LARGEST_MISMATCH = 2.0  # rms difference of two windows in their overlap, in units of what its errors allow
 FEWEST_ROUND_TRIPS = 1  # between the ends of the range, and between the outer thirds of the rows, in each replica
-LARGEST_R_HAT = 1.1  # of S and of the test metric, in any window of any replica (Gelman and Rubin's customary bound)
+LARGEST_R_HAT = 1.1  # of S and of the test metric, in any window (Gelman and Rubin's customary bound)
+DIFFERENT = 0.001  # p below which walkers count as different from each other
 LARGEST_ERROR = 0.5  # median error of S: volumes known to a factor 1.6
 LARGEST_COLUMN_ERROR = KNOWN_TO  # of any column's volume against the largest column's
 
@@ -68,14 +71,19 @@ def judge(landscape: xr.Dataset) -> Verdict:
     several, rows = landscape.sizes["window"] > 1, rows_known(landscape) > 1
     checks = [
         check
-        for check in _checks(numbers)
+        for check in _checks(numbers, largest_r_hat(landscape))
         if (several or check[0] != "windows agree") and (rows or check[0] != "crossings in y")
     ]
     return Verdict(pd.DataFrame(checks, columns=COLUMNS), numbers)
 
 
-def _checks(found: dict[str, float]) -> Iterator[tuple[str, float, float, bool, str]]:
-    """Rows of `Verdict.checks`."""
+def largest_r_hat(landscape: xr.Dataset) -> float:
+    """`LARGEST_R_HAT`, and what chance adds to it where a landscape has few walkers."""
+    return r_hat_by_chance(LARGEST_R_HAT, landscape.sizes["replica"], walkers(landscape), FALSE_ALARMS)
+
+
+def _checks(found: dict[str, float], highest: float) -> Iterator[tuple[str, float, float, bool, str]]:
+    """Rows of `Verdict.checks`; `highest`: R-hat that is allowed."""
     alike, failing = (
         found["replicas_alike"],
         "replicas differ more than walkers dealt out to them by chance (p = {:.2g})",
@@ -110,9 +118,14 @@ def _checks(found: dict[str, float]) -> Iterator[tuple[str, float, float, bool, 
         "a replica in which no walker went from low to high values of the test metric and back",
         "crossings in the test metric",
     )
-    yield _at_most("R̂ of S", found["r_hat"], LARGEST_R_HAT, "walkers disagree in S, R̂ = {:.2f}", "R̂ of S")
-    yield _at_most(
-        "R̂ of y", found["r_hat_of_y"], LARGEST_R_HAT, "walkers disagree in the test metric, R̂ = {:.2f}", "R̂ of y"
+    yield _at_most("R̂ of S", found["r_hat"], highest, "walkers disagree in S, R̂ = {:.2f}", "R̂ of S")
+    yield _at_most("R̂ of y", found["r_hat_of_y"], highest, "walkers disagree in the test metric, R̂ = {:.2f}", "R̂ of y")
+    yield _at_least(
+        "walkers agree",
+        found["walkers_alike"],
+        DIFFERENT,
+        "walkers of a window differ by more than each changes in time (p = {:.2g})",
+        "whether walkers agree (two are needed, with visits in every quarter of production)",
     )
     yield _at_most(
         "error of S",
@@ -211,6 +224,7 @@ def summary(landscape: xr.Dataset) -> dict[str, float | str]:
         "round trips of a walker, mean": found["round_trips_of_a_walker"],
         "R̂ of S between walkers, largest of a window": found["r_hat"],
         "R̂ of the test metric, largest of a window": found["r_hat_of_y"],
+        "walkers differ by no more than each changes in time, p": found["walkers_alike"],
         "error of a column's volume against the largest, largest": found["column_error"],
         "share of the range reached": found["covered"],
         "independent visits of a bin, median": found["independent_visits"],

@@ -35,8 +35,9 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
     replicas_alike: p that they differ by chance (`entroscape.landscape.mixing`); drift: rms of S(half of the
     production) - S(all) over what the errors allow; mismatch: largest of the overlaps, likewise; round_trips and
     round_trips_in_y: fewest of a replica, between the ends in ln L and between the outer thirds of the known rows;
-    r_hat and r_hat_of_y: largest of a window (`entroscape.landscape.mixing`); error: median error of S; column_error:
-    `column_error`; covered: share of the columns asked for that were visited.
+    r_hat and r_hat_of_y: of all replicas together, largest of a window; walkers_alike: p that walkers differ in S or in
+    the test metric by no more than each changes in time, of all windows (`entroscape.landscape.mixing`); error: median
+    error of S; column_error: `column_error`; covered: share of the columns asked for that were visited.
     round_trips_of_a_walker: mean; independent_visits: of a bin, median, 1 / error^2, since n of them know ln n to
     1 / sqrt(n); unknown: share of visited bins that count as not known; spread: median standard deviation of S between
     single ladders; flatness: smallest of a window; temperature: kinetic temperature of the tensor in which a time step
@@ -57,8 +58,9 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
         "mismatch": _mismatch(landscape),
         "round_trips": _fewest(landscape, "round_trips"),
         "round_trips_in_y": _fewest(landscape, "round_trips_in_y"),
-        "r_hat": _largest(landscape, "r_hat"),
-        "r_hat_of_y": _largest(landscape, "r_hat_of_y"),
+        "r_hat": _r_hat(landscape, "r_hat"),
+        "r_hat_of_y": _r_hat(landscape, "r_hat_of_y"),
+        "walkers_alike": _walkers_alike(landscape),
         "error": median,
         "column_error": column_error(landscape),
         "covered": float(landscape["visited"].to_numpy()[asked(landscape)].any(axis=1).mean()),
@@ -104,9 +106,20 @@ def _fewest(landscape: xr.Dataset, trips: str) -> float:
     return float(landscape[trips].sum("configuration").min()) if trips in landscape else np.nan
 
 
-def _largest(landscape: xr.Dataset, r_hat: str) -> float:
-    """Largest R-hat of any window of any replica; nan if one of them is not known."""
-    return float(landscape[r_hat].to_numpy().max()) if r_hat in landscape else np.nan
+def _r_hat(landscape: xr.Dataset, name: str) -> float:
+    """R-hat of the replicas together, sqrt(1 + mean of B / W), largest of a window; nan if one is not known."""
+    if name not in landscape:
+        return np.nan
+    return float(np.sqrt(1 + (landscape[name].to_numpy() ** 2 - 1).mean(axis=0)).max())
+
+
+def _walkers_alike(landscape: xr.Dataset) -> float:
+    """Smallest p of `mixing.walkers_alike` times how many there are (Bonferroni); nan if one is not known."""
+    names = ["walkers_alike", *(["walkers_alike_in_y"] if rows_known(landscape) > 1 else [])]
+    if any(name not in landscape for name in names):
+        return np.nan
+    p = np.concatenate([landscape[name].to_numpy() for name in names])
+    return float(min(p.min() * len(p), 1.0))
 
 
 def _mismatch(landscape: xr.Dataset) -> float:
