@@ -453,6 +453,8 @@ def test_dataset_of_a_finished_run():
     assert {name: variable.dims for name, variable in dataset.data_vars.items()} == {
         "histogram": ("block", "window", "walker", x, y),
         "weight_entropy": ("window", x, y),
+        "steps_begun": ("window", x, y),
+        "steps_accepted": ("window", x, y),
         "window_edges": ("window", "edge"),
         "time_step": ("window",),
         "mass": ("window", "tensor"),

@@ -128,6 +128,13 @@ def _checks(found: dict[str, float], highest: float) -> Iterator[tuple[str, floa
         "whether walkers agree (two are needed, with visits in every quarter of production)",
     )
     yield _at_most(
+        "time step",
+        found["time_step"],
+        1.0,
+        "the time step is too long for S: where it is worst, {:.1f} times as many steps as may be would be rejected",
+        "what the time step does to S",
+    )
+    yield _at_most(
         "error of S",
         found["error"],
         LARGEST_ERROR,
@@ -226,6 +233,7 @@ def summary(landscape: xr.Dataset) -> dict[str, float | str]:
         "R̂ of the test metric, largest of a window": found["r_hat_of_y"],
         "walkers differ by no more than each changes in time, p": found["walkers_alike"],
         "error of a column's volume against the largest, largest": found["column_error"],
+        "steps that a test would reject, where it is worst / what may be": found["time_step"],
         "share of the range reached": found["covered"],
         "independent visits of a bin, median": found["independent_visits"],
         "share of bins whose S is not known to 1": found["unknown"],

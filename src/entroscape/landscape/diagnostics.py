@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from entroscape.grid import dimensions
-from entroscape.landscape import jackknife
+from entroscape.landscape import jackknife, time_step
 from entroscape.landscape.cross_checks import (
     KNOWN_TO,
     agreement,
@@ -36,8 +36,9 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
     production) - S(all) over what the errors allow; mismatch: largest of the overlaps, likewise; round_trips and
     round_trips_in_y: fewest of a replica, between the ends in ln L and between the outer thirds of the known rows;
     r_hat and r_hat_of_y: of all replicas together, largest of a window; walkers_alike: p that walkers differ in S or in
-    the test metric by no more than each changes in time, of all windows (`entroscape.landscape.mixing`); error: median
-    error of S; column_error: `column_error`; covered: share of the columns asked for that were visited.
+    the test metric by no more than each changes in time, of all windows (`entroscape.landscape.mixing`); time_step:
+    how many times more steps than may be a Metropolis test would have rejected (`entroscape.landscape.time_step`);
+    error: median error of S; column_error: `column_error`; covered: share of the columns asked for that were visited.
     round_trips_of_a_walker: mean; independent_visits: of a bin, median, 1 / error^2, since n of them know ln n to
     1 / sqrt(n); unknown: share of visited bins that count as not known; spread: median standard deviation of S between
     single ladders; flatness: smallest of a window; temperature: kinetic temperature of the tensor in which a time step
@@ -61,6 +62,7 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
         "r_hat": _r_hat(landscape, "r_hat"),
         "r_hat_of_y": _r_hat(landscape, "r_hat_of_y"),
         "walkers_alike": _walkers_alike(landscape),
+        "time_step": time_step.excess(landscape),
         "error": median,
         "column_error": column_error(landscape),
         "covered": float(landscape["visited"].to_numpy()[asked(landscape)].any(axis=1).mean()),

@@ -21,6 +21,8 @@ REPORTS = (
     "mass",
     "kinetic_temperature",
     "acceptance",
+    "steps_begun",
+    "steps_accepted",
     "flatness",
     "exchange_rate",
     "round_trips",
@@ -128,6 +130,8 @@ def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
     if "accuracy_histogram" in replicas[0]:
         merged = merged.merge(_by_accuracy(replicas, visits, merged))
     merged = merged.merge(_overlaps(visits, weights))
+    if "integrator" in replicas[0].attrs:
+        merged.attrs["integrator"] = replicas[0].attrs["integrator"]
     return merged if dims[1] == "test_accuracy" else _compact(merged)
 
 

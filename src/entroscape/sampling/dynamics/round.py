@@ -30,12 +30,14 @@ def run_round(problem: Problem, state: State, block: int | None, workers: Worker
     weights = bin_energies(problem, state.felt) if block is not None else None
     tops = state.felt.amax(dim=2) if block is not None else None
     for number in range(settings.steps_per_round):
+        before = phase.at
         phase, _, accepted = advance(phase, time_step, problem.domain, look)
         state.acceptance += per_window(problem, accepted).mean(1) / settings.steps_per_round
         x, y = (per_window(problem, value) for value in phase.at[:2])
         if weights is not None and tops is not None and block is not None:
             _count(problem, state, phase.at, weights, block)
             _count_by_accuracy(problem, state, phase.at, tops)
+            _count_accepted(problem, state, before, accepted)
         else:
             _add_visits(problem, state, x, y)
             problem.map.deposit(state.entropy, x, y, state.height)
@@ -96,6 +98,14 @@ def _add_visits(problem: Problem, state: State, x: Tensor, y: Tensor) -> None:
     column, row, inside = cells(problem, x, y)
     cell = column * problem.grid.rows + row
     state.visits.flatten(1).scatter_add_(1, cell, inside.double())
+
+
+def _count_accepted(problem: Problem, state: State, before: Evaluation, accepted: Tensor) -> None:
+    """Add up steps, and how likely each was to be accepted, in the bins where they began."""
+    column, row, inside = cells(problem, *(per_window(problem, value) for value in before[:2]))
+    cell, probability = column * problem.grid.rows + row, per_window(problem, accepted).double()
+    for sums, values in zip(state.tested, (inside.double(), torch.where(inside, probability, 0.0)), strict=True):
+        sums.flatten(1).scatter_add_(1, cell, values)
 
 
 def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, block: int) -> None:

@@ -76,9 +76,8 @@ class State:
     visits: Tensor  # float64[M, columns, rows] since the stage began
     blocks: Tensor  # float64[BLOCKS, M, K, columns, rows], weighted visits, production only
     accuracies: Tensor  # float64[M, K, columns, rows], weighted sum of true accuracies, production only
-    accuracy_visits: (
-        Tensor  # float64[M, K, columns, accuracy_bins + 1], weighted visits by true accuracy, production only
-    )
+    accuracy_visits: Tensor  # float64[M, K, columns, accuracy_bins + 1], weighted visits by true accuracy, production
+    tested: Tensor  # float64[2, M, columns, rows], steps begun in a bin, and what a Metropolis test accepts of them
     time_step: Tensor  # [M]
     scale: Tensor  # [M, P], of the time step of each parameter: 1 / sqrt(mass)
     force: Tensor  # float64[M, tensors], mean square force on a parameter lately, while exploring
