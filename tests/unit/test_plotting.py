@@ -15,12 +15,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.figure import Figure
 from scipy.stats import t as student
+from synthetic import run
 
 from entroscape.config.sampler import Axis
 from entroscape.grid import Grid, dimensions
 from entroscape.landscape import convergence as numbers
 from entroscape.landscape import cross_checks
 from entroscape.landscape.diagnostics import unknown
+from entroscape.landscape.merge import merge
 from entroscape.landscape.metric import Metric
 from entroscape.plotting import (
     convergence,
@@ -451,6 +453,20 @@ def test_a_check_that_cannot_be_made_is_not_passed_and_says_so(converged, check)
     row = verdict.checks.set_index("check").loc[check]
     assert not row["passed"] and not verdict.passes
     assert row["sentence"].startswith("not shown: ") and row["sentence"] in verdict.sentence
+
+
+def test_a_single_replica_is_not_shown_to_have_converged():
+    verdict = numbers.judge(merge([run(np.random.default_rng(0), walkers=8)]))
+    assert not verdict.passes and "whether replicas agree" in verdict.sentence
+
+
+def test_walkers_that_stay_in_one_bin_are_not_shown_to_have_converged():
+    stuck = [run(np.random.default_rng(seed)) for seed in range(2)]
+    for one in stuck:
+        one["histogram"][:] = 0
+        one["histogram"][..., 5, 2] = 100  # a bin of both windows
+    verdict = numbers.judge(merge(stuck))
+    assert not verdict.passes and "whether the map is at rest" in verdict.sentence
 
 
 def test_checks_that_have_no_object_are_left_out():

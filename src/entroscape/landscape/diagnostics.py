@@ -67,7 +67,7 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
         "column_error": column_error(landscape),
         "covered": float(landscape["visited"].to_numpy()[asked(landscape)].any(axis=1).mean()),
         "round_trips_of_a_walker": float(landscape["round_trips"].mean()),
-        "independent_visits": median**-2,
+        "independent_visits": median**-2 if median > 0 else np.nan,
         "unknown": float(unknown(landscape).sum() / landscape["visited"].to_numpy().sum()),
         "spread": median * float(np.sqrt(landscape.sizes["unit"])),
         "flatness": float(landscape["flatness"].min()) if "flatness" in landscape else np.nan,
@@ -159,4 +159,6 @@ def _long_run(landscape: xr.Dataset) -> float:
     with np.errstate(invalid="ignore"):
         difference = single - landscape["entropy_until"][landscape.sizes["block"] // 2 - 1].to_numpy()
     known = np.isfinite(difference) & (error <= KNOWN_TO)
-    return rms(difference[known] - difference[known].mean()) / rms(error[known]) if known.any() else np.nan
+    if not error[known].any():
+        return np.nan
+    return rms(difference[known] - difference[known].mean()) / rms(error[known])
