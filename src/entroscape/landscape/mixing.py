@@ -92,8 +92,8 @@ def replicas_alike(left_out: np.ndarray, replicas: int) -> float:
     A permutation test (Good, Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005): where walkers mix, it
     does not matter to which replica one belongs. The statistic is the mean over bins and all pairs of replicas of
     ln(1 + z²/ν), z the difference of two replicas in standard errors and ν its degrees of freedom: how unlikely z is by
-    Student's t. Bins of one map rise and fall together, in a way that few walkers do not tell, and pairs share replicas;
-    to this test it does not matter.
+    Student's t. Bins of one map rise and fall together, in a way that few walkers do not tell, and pairs share
+    replicas; to this test it does not matter.
 
     Parameters
     ----------
