@@ -169,8 +169,14 @@ def test_thresholds_of_attainable_accuracies_count_whole_values():
 
 
 def test_thresholds_of_accuracies_in_hundredths_are_edges():
-    accuracy = judged_rows("test_accuracy", (np.arange(101) / 100).tolist())
+    values = (np.arange(101) / 100).tolist()
+    counted = xr.DataArray(np.zeros((2, 101)), {"ln_train_loss": [-1.0, 0.0], "test_accuracy": values})
+    left_out = counted.expand_dims(unit=3)
+    beside = {"entropy_by_accuracy": counted, "entropy_by_accuracy_left_out": left_out}
+    accuracy = judged_rows("test_accuracy", values, **beside)
     assert accuracy.generalising(0.75).sum() == 26 and accuracy.memorising(0.2).sum() == 20
+    sampled = judged_rows("test_accuracy", values)  # by Monte Carlo on 100 test points: each row is a single value
+    assert sampled.memorising(0.2).sum() == 21
     assert accuracy.generalising(1.0).sum() == 1, "a perfect accuracy has a row of its own"
 
 

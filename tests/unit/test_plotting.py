@@ -471,12 +471,19 @@ def test_walkers_that_stay_in_one_bin_are_not_shown_to_have_converged():
     assert not verdict.passes and "whether the map is at rest" in verdict.sentence
 
 
+def test_a_row_that_one_walker_keeps_to_has_to_be_crossed_to():
+    runs = [run(np.random.default_rng(seed), windows=[(1, 12)]) for seed in range(2)]
+    for one in runs:
+        one["histogram"][..., 0], one["histogram"][..., 1:] = 100, 0  # walkers in the first row
+        one["round_trips_in_y"][:] = 0
+    one["histogram"][:, :, 0, :, 0], one["histogram"][:, :, 0, :, 5] = 0, 100  # but one: that row has no error
+    assert {"crossings in y", "walkers agree"} <= set(failed(merge(runs)))
+
+
 def test_checks_that_have_no_object_are_left_out():
     single = inputs.task("ln_test_loss", walkers=4, noise=0.05, edges=((-4.0, 0.5),)).landscape
     assert "windows agree" not in numbers.judge(single).checks["check"].tolist()
-    one_row = single.assign(
-        entropy_err=single["entropy_err"].where(single["ln_test_loss"] == single["ln_test_loss"][30])
-    )
+    one_row = single.assign(visited=single["visited"] & (single["ln_test_loss"] == single["ln_test_loss"][30]))
     assert "crossings in y" not in numbers.judge(one_row).checks["check"].tolist()
 
 

@@ -98,9 +98,9 @@ def column_error(landscape: xr.Dataset) -> float:
     return float(jackknife.error(heights)[visited].max())  # the largest of any nan is nan
 
 
-def rows_known(landscape: xr.Dataset) -> int:
-    """Rows of the map with a bin whose S is known."""
-    return int(np.isfinite(landscape["entropy_err"].to_numpy()).any(axis=0).sum())
+def rows_visited(landscape: xr.Dataset) -> int:
+    """Rows of the map with a visited bin; also one that a single walker keeps to has to be reached by others."""
+    return int(landscape["visited"].to_numpy().any(axis=0).sum())
 
 
 def _fewest(landscape: xr.Dataset, trips: str) -> float:
@@ -117,7 +117,7 @@ def _r_hat(landscape: xr.Dataset, name: str) -> float:
 
 def _walkers_alike(landscape: xr.Dataset) -> float:
     """Smallest p of `mixing.walkers_alike` times how many there are (Bonferroni); nan if one is not known."""
-    names = ["walkers_alike", *(["walkers_alike_in_y"] if rows_known(landscape) > 1 else [])]
+    names = ["walkers_alike", *(["walkers_alike_in_y"] if rows_visited(landscape) > 1 else [])]
     if any(name not in landscape for name in names):
         return np.nan
     p = np.concatenate([landscape[name].to_numpy() for name in names])
