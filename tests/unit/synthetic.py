@@ -154,6 +154,9 @@ def dynamics_run(
         "round_trips_in_y": ("configuration", np.full(len(windows) * walkers, round_trips)),
         "start_kind": (("window", "walker"), np.full((len(windows), walkers), "cooled")),
     }
+    begun = histogram.sum(axis=(0, 2))
+    variables["steps_begun"] = (("window", *dims), begun)
+    variables["steps_accepted"] = (("window", *dims), 0.995 * begun)
     coordinates = dict(grid.coordinates)
     if grid.name.startswith("smoothed"):
         variables["accuracy_sum"] = (
@@ -163,7 +166,8 @@ def dynamics_run(
         by_accuracy = ("window", "walker", dims[0], "test_accuracy")
         variables["accuracy_histogram"] = (by_accuracy, visits_by_accuracy(grid, histogram.sum(axis=0), weights))
         coordinates["test_accuracy"] = np.arange(ACCURACIES + 1) / ACCURACIES
-    return xr.Dataset(variables, coordinates, {"procedure": "molecular_dynamics", "moves": 100_000})
+    attributes = {"procedure": "molecular_dynamics", "moves": 100_000, "integrator": "baoab"}
+    return xr.Dataset(variables, coordinates, attributes)
 
 
 def visits_by_accuracy(grid: Grid, histogram: np.ndarray, weights: np.ndarray) -> np.ndarray:

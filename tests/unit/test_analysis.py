@@ -109,6 +109,25 @@ def test_low_loss_averages_match_direct_computation():
     assert set(table["columns"]) == {2} and set(table["lower"]) == {-2.0} and set(table["upper"]) == {-1.0}
 
 
+def test_a_volume_ratio_that_is_known_in_a_part_of_the_region_has_no_error():
+    """At the lowest loss no generalising state was found: the ratio of the other column says nothing of the region."""
+    entropy = np.zeros((4, 5))
+    random = np.random.default_rng(1)
+    for missing in (False, True):
+        entropy[0, 3:] = -np.inf if missing else 0.0
+        variables = {
+            "entropy": (MAP, entropy.copy()),
+            "entropy_left_out": (("unit", *MAP), entropy + 0.01 * random.normal(size=(6, 4, 5))),
+            "visited": (MAP, np.isfinite(entropy)),
+        }
+        nothing = pd.DataFrame(columns=["optimizer", "protocol"])
+        table = curves.low_loss_table(xr.Dataset(variables, GRID.coordinates), nothing, GRID, SETTINGS).set_index(
+            "quantity"
+        )
+        assert np.isnan(table.loc["volume_ratio", "error"]) == missing
+        assert np.isfinite(table.loc["equilibrium", "error"])
+
+
 X_AXIS = Axis(min=-4, max=0.5, bin_width=0.1)
 
 
@@ -169,8 +188,14 @@ def test_thresholds_of_attainable_accuracies_count_whole_values():
 
 
 def test_thresholds_of_accuracies_in_hundredths_are_edges():
-    accuracy = judged_rows("test_accuracy", (np.arange(101) / 100).tolist())
+    values = (np.arange(101) / 100).tolist()
+    counted = xr.DataArray(np.zeros((2, 101)), {"ln_train_loss": [-1.0, 0.0], "test_accuracy": values})
+    left_out = counted.expand_dims(unit=3)
+    beside = {"entropy_by_accuracy": counted, "entropy_by_accuracy_left_out": left_out}
+    accuracy = judged_rows("test_accuracy", values, **beside)
     assert accuracy.generalising(0.75).sum() == 26 and accuracy.memorising(0.2).sum() == 20
+    sampled = judged_rows("test_accuracy", values)  # by Monte Carlo on 100 test points: each row is a single value
+    assert sampled.memorising(0.2).sum() == 21
     assert accuracy.generalising(1.0).sum() == 1, "a perfect accuracy has a row of its own"
 
 
@@ -323,6 +348,14 @@ def test_value_with_an_interval_of_its_own_against_a_bound(test, bound, interval
     (found,) = judged(settings, table).to_dict("records")
     assert found["verdict"] == expected and found["case"] == f"width 4, largest drop {test} {bound:g}"
     np.testing.assert_array_equal([found["lower"], found["upper"]], interval)
+
+
+@pytest.mark.parametrize(("lower", "remark"), [(-3.0, ""), (-2.5, "seen from ln L = −2.5 to −2 only")])
+def test_a_drop_that_was_looked_for_in_a_part_of_the_region_says_where(lower, remark):
+    settings = claims_settings("below", bound=2.0, quantity="largest_drop", baselines=None)
+    about = {"quantity": "largest_drop", "baseline": "", "low": 0.0, "high": 1.0, "lower": lower, "upper": -2.0}
+    (found,) = judged(settings, averages(**about).iloc[:1]).to_dict("records")
+    assert found["remark"] == remark
 
 
 def test_why_there_is_no_barrier_is_said():

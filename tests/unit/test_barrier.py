@@ -189,6 +189,12 @@ def test_no_statement_without_memorising_states_or_with_few_units():
     assert table(few)["value"].isna().all()
 
 
+def test_a_file_without_true_accuracies_tells_nothing_of_barriers():
+    old = exactly(surface()).drop_vars(MAPS[2:]).drop_vars("test_accuracy")
+    assert table(old).set_index("quantity")["value"][["largest_drop", "path_barrier", "valley"]].isna().all()
+    assert set(barrier.by_column(old, GRID, SETTINGS)["quantity"]) == {"jump"}
+
+
 def test_jump_of_a_step_is_its_height_and_of_a_smooth_rise_nothing():
     x = GRID.x_centres
     smooth = 0.5 - 0.4 * np.tanh((x + 1) / 0.8)

@@ -215,6 +215,11 @@ WRONG_VALUES = [
     ("sampler.published.procedure", "cycle", '= "cycle" is not allowed; it must be "cycles"'),
     ("analysis.low_loss", [-2.0, -3.0], "= [-2.0, -3.0] is not allowed; it must be a [lower, upper] pair"),
     ("analysis.low_loss", [-9.0, -3.0], "= [-9.0, -3.0] is not allowed; it must lie within observables"),
+    (
+        "analysis.low_loss",
+        [-3.03, -2.0],
+        "= [-3.03, -2.0] is not allowed; it must have edges that are bin edges of",
+    ),
 ]
 
 

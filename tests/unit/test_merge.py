@@ -166,6 +166,21 @@ def test_one_window_has_no_overlap():
     assert np.isfinite(merged.entropy_err).sum() > 50
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda run: run.drop_vars("round_trips_in_y"),
+        lambda run: run.isel(walker=slice(3)),
+        lambda run: run.assign(window_edges=run["window_edges"] - 0.25),
+    ],
+)
+def test_runs_of_other_windows_walkers_or_versions_are_not_merged(other):
+    first, second = (run(np.random.default_rng(seed)) for seed in range(2))
+    for pair in ([first, other(second)], [other(first), second]):
+        with pytest.raises(SamplingError, match="what they report"):
+            merge(pair)
+
+
 def test_runs_of_different_kinds_are_not_merged():
     random = np.random.default_rng(0)
     one, other = run(random), run(random)

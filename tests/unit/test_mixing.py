@@ -47,6 +47,13 @@ def test_replicas_that_differ_are_the_rarest_deal():
     assert replicas_alike(left_out(apart), 2) == pytest.approx(1 / 35)
 
 
+@pytest.mark.parametrize("replicas", [(0, 0, 1), (0, 1, 1), (0, 0, 1, 1), (0, 0, 0, 1)])
+def test_any_replicas_that_differ_are_a_rare_deal(replicas):
+    apart = noise(np.random.default_rng(4), 4 * len(replicas))
+    apart[:, :30] += 20.0 * np.repeat(replicas, 4)[:, None]
+    assert replicas_alike(left_out(apart), len(replicas)) < 0.03
+
+
 def test_few_walkers_or_one_replica_do_not_tell_and_blank_bins_do_not_count():
     said = left_out(noise(np.random.default_rng(5), 8))
     assert np.isnan(replicas_alike(said[:6], 2)) and np.isnan(replicas_alike(said, 1))

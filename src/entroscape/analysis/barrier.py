@@ -121,6 +121,8 @@ class Surface:
     def well_known(self, column: int) -> np.ndarray:
         """Rows of a column whose S is known to `KNOWN_TO`, relative to the best one there; bool[rows]."""
         known, noise = self.known[column], self.noise[:, column]
+        if not known.any():
+            return np.zeros_like(known)
         best = int(np.where(known, self.entropy[column], -np.inf).argmax())
         return np.asarray(known & (errors(noise - noise[:, [best]]) <= KNOWN_TO))
 

@@ -16,7 +16,7 @@ from entroscape.analysis.families import Candidate, Ends
 from entroscape.config.schema import Claim, figure_rule
 from entroscape.config.settings import ClaimsSettings
 from entroscape.landscape.jackknife import half_width
-from entroscape.landscape.metric import JUDGED
+from entroscape.landscape.metric import EDGE, JUDGED
 
 BASELINE_NAMES = {
     "free": "free SGD",
@@ -36,7 +36,7 @@ _UNRESOLVED = "memorising and generalising states were not both sampled well, wi
 WITHOUT = {  # why there is no value
     "advantage": "too few trained runs or sampled states in the low-loss region",
     "lowest_trained": "too few trained runs in the low-loss region",
-    "volume_ratio": "only states of one kind were sampled in the low-loss region",
+    "volume_ratio": "only states of one kind were sampled in the low-loss region, or in a part of it",
     "equilibrium": "no sampled states in the low-loss region",
     "largest_drop": f"{_UNRESOLVED} in any column of the low-loss region",
     "path_barrier": f"{_UNRESOLVED} in the low-loss region",
@@ -228,11 +228,20 @@ def remark(rows: pd.DataFrame, known: pd.DataFrame, claim: Claim, settings: Clai
             parts.append(f"a slope needs {needed} widths" if needed > 2 else f"{needed} widths are needed")
         if claim.against is not None and claim.against not in set(rows["experiment"]):
             parts.append(f"{claim.against} is not there")
+    if claim.quantity == "largest_drop":
+        parts += list(_part_of_the_region(known, settings.low_loss[claim.experiment]))
     if claim.test not in TREND and claim.against is None:
         parts += list(unshown["convergence"].astype(str))
     elif len(unshown):
         parts.append(f"not converged: {', '.join(_names(unshown, claim))}")
     return "; ".join(part for part in parts if part)
+
+
+def _part_of_the_region(known: pd.DataFrame, low_loss: tuple[float, float]) -> Iterator[str]:
+    """Which columns a drop was looked for in, where these do not reach from end to end of the low-loss region."""
+    for lower, upper in known.reindex(columns=["lower", "upper"]).to_numpy(dtype=float):
+        if lower > low_loss[0] + EDGE or upper < low_loss[1] - EDGE:
+            yield f"seen from ln L = {lower:g} to {upper:g} only".replace("-", "−")
 
 
 def _reason(rows: pd.DataFrame, claim: Claim, low_loss: tuple[float, float]) -> str:

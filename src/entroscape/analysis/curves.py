@@ -106,18 +106,24 @@ def low_loss_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, se
 
     Columns quantity, metric, baseline, value, error, units, dof, lower, upper, columns, reached, convergence: `lower`
     and `upper` are the edges of the region really used, where both the landscape and, for trained and advantage,
-    enough runs are known; `reached` is the lower end of the map and `convergence` what is wrong with it, "" if nothing.
-    Where memorising states are looked for, also the rows of `entroscape.analysis.barrier` and "lowest_trained", the
-    lowest mean accuracy of training in a column, with the ends of their intervals in low and high, and of those that a
-    family of several verdicts needs in low_2, high_2 and so on (`entroscape.analysis.families`).
+    enough runs are known; a volume ratio has no error, and decides nothing, unless it is known in all columns of the
+    region that were visited; `reached` is the lower end of the map and `convergence` what is wrong with it, "" if
+    nothing. Where memorising states are looked for, also the rows of `entroscape.analysis.barrier` and
+    "lowest_trained", the lowest mean accuracy of training in a column, with the ends of their intervals in low and
+    high, and of those that a family of several verdicts needs in low_2, high_2 and so on
+    (`entroscape.analysis.families`).
     """
     units = landscape.sizes["unit"]
     region = (grid.x_centres > settings.low_loss[0]) & (grid.x_centres < settings.low_loss[1])
+    visited = landscape["visited"].to_numpy().any(axis=1)
     rows, known = [], {}
     read_off = quantities(landscape, grid, settings.generalising)
     for (quantity, metric), read in read_off.items():
         known[quantity, metric] = columns = region & read.known()
-        rows.append(_row(quantity, metric, "", *read.mean_over(columns), units, units - 1, columns, grid))
+        value, error = read.mean_over(columns)
+        if quantity == "volume_ratio" and (region & visited & ~columns).any():
+            error = np.nan  # where states of one kind were not found, the other kind holds all: these columns matter
+        rows.append(_row(quantity, metric, "", value, error, units, units - 1, columns, grid))
     for metric in metrics(read_off):
         for baseline, runs, _ in _baselines(training, grid, Metric.of(landscape), metric):
             matched = known["equilibrium", metric] & (np.isfinite(runs).sum(axis=0) >= trained.FEWEST_RUNS)
@@ -136,7 +142,6 @@ def low_loss_table(landscape: xr.Dataset, training: pd.DataFrame, grid: Grid, se
         levels = families.levels(settings.confidence)
         rows += [*_lowest_trained(training, landscape, grid, region, levels)]
         rows += barrier.table(landscape, grid, settings, levels).to_dict("records")
-    visited = landscape["visited"].to_numpy().any(axis=1)
     reached = float(np.round(grid.x_edges[:-1][visited].min(), 9))
     return pd.DataFrame(rows).assign(reached=reached, convergence=convergence.judge(landscape).sentence)
 

@@ -68,6 +68,11 @@ class Experiment(Section):
             raise ValueError(
                 f"analysis.low_loss must lie within observables.ln_train_loss ({axis.min:g} to {axis.max:g})"
             )
+        if not (_is_edge(lower, axis) and _is_edge(upper, axis)):
+            raise ValueError(
+                f"analysis.low_loss must have edges that are bin edges of observables.ln_train_loss ({axis.min:g} to "
+                f"{axis.max:g} in steps of {axis.bin_width:g}): columns count as a whole"
+            )
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from entroscape.landscape.cross_checks import KNOWN_TO, walkers
-from entroscape.landscape.diagnostics import diagnostics, rows_known
+from entroscape.landscape.diagnostics import diagnostics, rows_visited
 from entroscape.landscape.mixing import r_hat_by_chance
 
 # The criterion of the verdict. A landscape of windows passes if all of these hold; a check that cannot be made is not
@@ -63,12 +63,12 @@ def judge(landscape: xr.Dataset) -> Verdict:
     """The verdict on one landscape, by the criterion at the top of this module.
 
     Checks that have no object are left out: windows that agree where there is a single one, crossings in the test
-    metric where only one row is known. A check whose number cannot be told is there, and does not pass.
+    metric where only one row was visited. A check whose number cannot be told is there, and does not pass.
     """
     if "window_edges" not in landscape:
         return Verdict(pd.DataFrame(columns=COLUMNS), {})
     numbers = diagnostics(landscape)
-    several, rows = landscape.sizes["window"] > 1, rows_known(landscape) > 1
+    several, rows = landscape.sizes["window"] > 1, rows_visited(landscape) > 1
     checks = [
         check
         for check in _checks(numbers, largest_r_hat(landscape))

@@ -43,7 +43,7 @@ def agreement(landscape: xr.Dataset) -> pd.DataFrame:
     if walkers(landscape) < 2:
         errors = np.full_like(errors, np.nan)
     x, y = dimensions(landscape)
-    frames = []
+    frames = [pd.DataFrame(columns=["pair", x, y, "difference", "error", "z"], dtype=float)]  # of a single replica
     for pair, (first, second) in enumerate(zip(range(0, len(found), 2), range(1, len(found), 2), strict=False)):
         column, row = np.nonzero(np.isfinite(found[first]) & np.isfinite(found[second]))
         difference = found[first][column, row] - found[second][column, row]
@@ -57,7 +57,7 @@ def agreement(landscape: xr.Dataset) -> pd.DataFrame:
             "z": difference / np.where(error > 0, error, np.nan),
         }
         frames.append(pd.DataFrame(frame))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
 def walkers(landscape: xr.Dataset) -> int:

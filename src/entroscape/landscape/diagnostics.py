@@ -67,7 +67,7 @@ def diagnostics(landscape: xr.Dataset) -> dict[str, float]:
         "column_error": column_error(landscape),
         "covered": float(landscape["visited"].to_numpy()[asked(landscape)].any(axis=1).mean()),
         "round_trips_of_a_walker": float(landscape["round_trips"].mean()),
-        "independent_visits": median**-2,
+        "independent_visits": median**-2 if median > 0 else np.nan,
         "unknown": float(unknown(landscape).sum() / landscape["visited"].to_numpy().sum()),
         "spread": median * float(np.sqrt(landscape.sizes["unit"])),
         "flatness": float(landscape["flatness"].min()) if "flatness" in landscape else np.nan,
@@ -98,9 +98,9 @@ def column_error(landscape: xr.Dataset) -> float:
     return float(jackknife.error(heights)[visited].max())  # the largest of any nan is nan
 
 
-def rows_known(landscape: xr.Dataset) -> int:
-    """Rows of the map with a bin whose S is known."""
-    return int(np.isfinite(landscape["entropy_err"].to_numpy()).any(axis=0).sum())
+def rows_visited(landscape: xr.Dataset) -> int:
+    """Rows of the map with a visited bin; also one that a single walker keeps to has to be reached by others."""
+    return int(landscape["visited"].to_numpy().any(axis=0).sum())
 
 
 def _fewest(landscape: xr.Dataset, trips: str) -> float:
@@ -117,7 +117,7 @@ def _r_hat(landscape: xr.Dataset, name: str) -> float:
 
 def _walkers_alike(landscape: xr.Dataset) -> float:
     """Smallest p of `mixing.walkers_alike` times how many there are (Bonferroni); nan if one is not known."""
-    names = ["walkers_alike", *(["walkers_alike_in_y"] if rows_known(landscape) > 1 else [])]
+    names = ["walkers_alike", *(["walkers_alike_in_y"] if rows_visited(landscape) > 1 else [])]
     if any(name not in landscape for name in names):
         return np.nan
     p = np.concatenate([landscape[name].to_numpy() for name in names])
@@ -159,4 +159,6 @@ def _long_run(landscape: xr.Dataset) -> float:
     with np.errstate(invalid="ignore"):
         difference = single - landscape["entropy_until"][landscape.sizes["block"] // 2 - 1].to_numpy()
     known = np.isfinite(difference) & (error <= KNOWN_TO)
-    return rms(difference[known] - difference[known].mean()) / rms(error[known]) if known.any() else np.nan
+    if not error[known].any():
+        return np.nan
+    return rms(difference[known] - difference[known].mean()) / rms(error[known])

@@ -48,15 +48,27 @@ def merge(replicas: list[xr.Dataset]) -> xr.Dataset:
     Raises
     ------
     SamplingError
-        If the runs differ in procedure or grid, or windows cannot be joined.
+        If the runs differ in procedure, grid, windows, walkers or in what they report, or windows cannot be joined.
     """
     first = replicas[0]
     for other in replicas[1:]:
-        if other.attrs["procedure"] != first.attrs["procedure"] or not all(
-            axis in other.coords and other[axis].equals(first[axis]) for axis in dimensions(first)
-        ):
-            raise SamplingError("runs of different procedures or grids cannot be merged; sample them anew")
+        _check_alike(first, other)
     return _merge_cycles(replicas) if first.attrs["procedure"] == "cycles" else _merge_windows(replicas)
+
+
+def _check_alike(first: xr.Dataset, other: xr.Dataset) -> None:
+    """Raise SamplingError unless two runs are replicas of each other."""
+    procedures = [[run.attrs.get(name) for name in ("procedure", "integrator")] for run in (first, other)]
+    if procedures[0] != procedures[1] or not all(
+        axis in other.coords and other[axis].equals(first[axis]) for axis in dimensions(first)
+    ):
+        raise SamplingError("runs of different procedures or grids cannot be merged; sample them anew")
+    edges = [run.get("window_edges", xr.DataArray()) for run in (first, other)]
+    if first.sizes != other.sizes or set(first.data_vars) != set(other.data_vars) or not edges[0].equals(edges[1]):
+        raise SamplingError(
+            "runs that differ in their windows, in the number of walkers or in what they report, as those of another "
+            "version do, cannot be merged; sample them anew"
+        )
 
 
 def align(maps: np.ndarray, reference: np.ndarray) -> np.ndarray:

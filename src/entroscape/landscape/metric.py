@@ -96,7 +96,7 @@ def judged_map(landscape: xr.Dataset) -> JudgedMap | None:
         lower, upper = rows - half, rows + half
     else:
         lower = upper = rows
-        if len(rows) == ACCURACY_BINS + 1:  # wider than one attainable value, but for the last
+        if entropy != "entropy" and len(rows) == ACCURACY_BINS + 1:  # may hold several attainable values, but the last
             upper = np.append(rows[1:], rows[-1])
     whole, left_out = (landscape[key].to_numpy().astype(float) for key in (entropy, f"{entropy}_left_out"))
     return JudgedMap(name, lower, upper, whole, left_out)

@@ -1,5 +1,7 @@
 """Whether walkers agree on where the volume is, in one window and from replica to replica."""
 
+from itertools import combinations
+
 import numpy as np
 from scipy.special import chdtri, fdtrc
 
@@ -88,9 +90,10 @@ def replicas_alike(left_out: np.ndarray, replicas: int) -> float:
     """Share of the ways to deal walkers out to replicas that leave replicas as unlike as they are, or more.
 
     A permutation test (Good, Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005): where walkers mix, it
-    does not matter to which replica one belongs. The statistic is the mean over bins of ln(1 + z²/ν), z the difference
-    of two replicas in standard errors and ν its degrees of freedom: how unlikely z is by Student's t. Bins of one map
-    rise and fall together, in a way that few walkers do not tell; to this test it does not matter.
+    does not matter to which replica one belongs. The statistic is the mean over bins and all pairs of replicas of
+    ln(1 + z²/ν), z the difference of two replicas in standard errors and ν its degrees of freedom: how unlikely z is by
+    Student's t. Bins of one map rise and fall together, in a way that few walkers do not tell, and pairs share
+    replicas; to this test it does not matter.
 
     Parameters
     ----------
@@ -112,7 +115,7 @@ def replicas_alike(left_out: np.ndarray, replicas: int) -> float:
         groups = [own[walkers] for walkers in dealt]  # [..., walker, bins]
         mean = [group.mean(axis=-2) for group in groups]
         variance = [group.var(axis=-2, ddof=1) / count for group in groups]
-        pairs = zip(range(0, replicas - 1, 2), range(1, replicas, 2), strict=True)
+        pairs = combinations(range(replicas), 2)
         squares = [(mean[a] - mean[b]) ** 2 / np.maximum(variance[a] + variance[b], 1e-300) for a, b in pairs]
         return np.log1p(np.array(squares) / (2 * count - 2)).mean(axis=(0, -1))
 

@@ -25,18 +25,22 @@ from entroscape.plotting.style import COLOURS, DOUBLE, finish, headroom, new_fig
 
 _METHODS = {"wlmd": "molecular dynamics", "wlhmc": "Hamiltonian Monte Carlo"}
 _SHARES = (0.125, 0.25, 0.5)  # of production, whose maps are compared with the final one
+_SMALLEST_P = 1e-4  # smaller ones are drawn there
 _INTEGRATORS = {"first_order": "first order", "baoab": "BAOAB", "hmc": "HMC"}
 # diagnostic: title, name of the check it belongs to, limit, whether more is better, scale of the axis
 _DIAGNOSTICS: dict[str, tuple[str, str, float, bool, str]] = {
-    "replicas_alike": ("replicas differ\nby chance, $p$", "replicas agree", convergence.FALSE_ALARMS, True, "log"),
+    "replicas_alike": ("replicas\nalike, $p$", "replicas agree", convergence.FALSE_ALARMS, True, "log"),
     "drift": ("drift\n/ allowed", "map at rest", convergence.LARGEST_DRIFT, False, "log"),
     "mismatch": ("mismatch\n/ allowed", "windows agree", convergence.LARGEST_MISMATCH, False, "log"),
-    "round_trips": ("round trips,\nfewest", "round trips", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
-    "round_trips_in_y": ("the same in\nthe metric", "crossings in y", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
-    "r_hat": ("$\\hat R$ of $S$,\nlargest", "R̂ of S", convergence.LARGEST_R_HAT, False, "linear"),
-    "r_hat_of_y": ("$\\hat R$ of the\nmetric", "R̂ of y", convergence.LARGEST_R_HAT, False, "linear"),
-    "error": ("median error\nof $S$", "error of S", convergence.LARGEST_ERROR, False, "log"),
-    "column_error": ("of a column,\nlargest", "error of columns", convergence.LARGEST_COLUMN_ERROR, False, "log"),
+    "round_trips": ("round\ntrips", "round trips", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
+    "round_trips_in_y": ("the same\nin $y$", "crossings in y", convergence.FEWEST_ROUND_TRIPS, True, "symlog"),
+    "r_hat": ("$\\hat R$\nof $S$", "R̂ of S", convergence.LARGEST_R_HAT, False, "linear"),
+    "r_hat_of_y": ("$\\hat R$\nof $y$", "R̂ of y", convergence.LARGEST_R_HAT, False, "linear"),
+    "walkers_alike": ("walkers\nalike, $p$", "walkers agree", convergence.DIFFERENT, True, "log"),
+    "time_step": ("rejected\n/ allowed", "time step", 1.0, False, "linear"),
+    "error": ("error\nof $S$", "error of S", convergence.LARGEST_ERROR, False, "log"),
+    "column_error": ("error of\ncolumns", "error of columns", convergence.LARGEST_COLUMN_ERROR, False, "log"),
+    "covered": ("range\ncovered", "range covered", 1.0, True, "linear"),
 }
 
 
@@ -230,6 +234,7 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
     ):
         failed = np.array([bool(check) and check in names for names in table["failed"]])
         value = table[quantity].to_numpy(dtype=float)
+        value = np.maximum(value, _SMALLEST_P) if quantity.endswith("_alike") else value
         for chosen, colour in ((~failed, COLOURS["published"] if check else COLOURS["neutral"]), (failed, "#c00000")):
             axes.plot(value[chosen], y[chosen], "o", color=colour, markersize=3.5, markeredgewidth=0)
         for row in y[failed & np.isnan(value)]:  # not shown
@@ -239,7 +244,11 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         _limits(axes, table, quantity, limit, more)
         if scale == "log":
             low, high = axes.get_xlim()
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 30 * low else (1.0,), numticks=4))
+            axes.xaxis.set_major_locator(
+                LogLocator(
+                    subs=(1.0, 3.0) if high < 30 * low else (1.0,), numticks=2 if quantity.endswith("_alike") else 4
+                )
+            )
             axes.xaxis.set_minor_locator(NullLocator())
         if scale != "linear":
             axes.xaxis.set_major_formatter("{x:g}")
@@ -248,7 +257,10 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         axes.set_xlabel(title, fontsize=6)
         if number == 0:
             panel_label(
-                axes, letter, "converged, yes or no; grey: where the criterion is not met; ?: not shown", narrow=True
+                axes,
+                letter,
+                "converged, yes or no; grey: criterion not met ($\\hat R$: by many walkers); ?: not shown",
+                narrow=True,
             )
     panels[0].set(ylim=(len(table) - 0.5, -0.5))
     names = [name.replace("_", " ").replace(" width-", ", width ").replace("-points-", ", ") for name in table["name"]]
@@ -264,10 +276,14 @@ def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: 
     """Grey where the criterion is not met."""
     value = table[quantity].to_numpy(dtype=float)
     value = value[np.isfinite(value)]
-    if quantity == "replicas_alike":
-        axes.set_xlim(min(limit, value.min(initial=1.0)) / 2, 1.5)
+    if quantity.endswith("_alike"):
+        axes.set_xlim(min(limit, max(value.min(initial=1.0), _SMALLEST_P)) / 2, 1.5)
     elif quantity.startswith("r_hat"):
         axes.set_xlim(0.9, max(1.5, 1.1 * value.max(initial=1.0)))
+    elif quantity == "time_step":
+        axes.set_xlim(-0.1, max(1.5, 1.1 * value.max(initial=0.0)))
+    elif quantity == "covered":
+        axes.set_xlim(-0.05, 1.1)
     elif quantity.startswith("round_trips"):
         axes.set_xlim(-0.3, 3 * max(value.max(initial=1.0), 3.0))
     else:
