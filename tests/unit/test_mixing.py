@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entroscape.landscape.mixing import r_hat, replicas_alike
+from entroscape.landscape.mixing import r_hat, r_hat_by_chance, replicas_alike, walkers_alike
 
 WEIGHTS = np.array([[[[-3.0, 0.0, 2.0], [1.0, -np.inf, 4.0]]]])  # [R, window, columns, rows]
 
@@ -21,6 +21,53 @@ def test_it_is_the_spread_of_means_against_that_within_walkers():
 
 def test_one_walker_tells_nothing():
     assert np.isnan(r_hat(np.ones((2, 1, 1, 2, 3)), np.repeat(WEIGHTS, 2, axis=0))).all()
+
+
+def test_r_hat_of_few_walkers_exceeds_the_bound_by_chance_as_often_as_said():
+    random, runs, walkers = np.random.default_rng(1), 2, 4
+    between = 0.21 * random.normal(size=(20_000, runs, walkers)).var(axis=2, ddof=1).mean(axis=1)
+    assert (np.sqrt(1 + between) > r_hat_by_chance(1.1, runs, walkers, 0.03)).mean() == pytest.approx(0.03, abs=0.005)
+    assert 1.1 < r_hat_by_chance(1.1, 2, 50, 0.03) < r_hat_by_chance(1.1, 2, 8, 0.03) < 1.2
+    assert np.isnan(r_hat_by_chance(1.1, 2, 1, 0.03))
+
+
+ROWS = np.arange(6.0)
+FLAT = np.full(6, 1 / 6)
+
+
+def visits_of(random, *chances: np.ndarray, runs: int = 2, blocks: int = 8, visits: int = 60) -> np.ndarray:
+    """Independent visits [R, block, walker, 1, 1, rows] of walkers that see the rows with these chances."""
+    return np.stack([random.multinomial(visits, chance, (runs, blocks)) for chance in chances], axis=2)[
+        :, :, :, None, None
+    ]
+
+
+def test_walkers_that_mix_are_as_alike_as_any():
+    random = np.random.default_rng(0)
+    found = np.array([walkers_alike(visits_of(random, *[FLAT] * 4), ROWS)[:, 0] for _ in range(400)])
+    assert (found < 0.05).mean(axis=0) == pytest.approx(0.05, abs=0.03)
+    assert found.mean(axis=0) == pytest.approx(0.5, abs=0.06)
+
+
+def test_walkers_whose_means_differ_by_little_of_the_width_are_told():
+    tilted = FLAT * (1 + 0.3 * np.linspace(-1, 1, 6))
+    visits = visits_of(np.random.default_rng(1), *[FLAT] * 4, *[tilted] * 4, visits=400)
+    assert r_hat(visits.sum(axis=1), ROWS).max() < 1.02
+    assert walkers_alike(visits, ROWS)[0, 0] < 1e-4
+
+
+def test_walkers_of_equal_means_and_unequal_spreads_are_told():
+    middle, outer = FLAT * (1 + 0.4 * np.array([-1, 0, 1, 1, 0, -1])), FLAT * (1 + 0.4 * np.array([1, 0, -1, -1, 0, 1]))
+    found = walkers_alike(visits_of(np.random.default_rng(2), *[middle] * 4, *[outer] * 4), ROWS)[:, 0]
+    assert found[0] > 0.01 and found[1] < 1e-6
+
+
+def test_a_walker_without_visits_in_a_quarter_and_a_single_walker_tell_nothing():
+    visits = visits_of(np.random.default_rng(3), *[FLAT] * 4)
+    visits[1, 2:4, 3] = 0
+    assert np.isnan(walkers_alike(visits, ROWS)).all()
+    assert np.isnan(walkers_alike(visits[:, :, :1], ROWS)).all()
+    assert (walkers_alike(visits_of(np.random.default_rng(3), *[FLAT] * 4), np.zeros(6)) == 1).all(), "one value alone"
 
 
 def left_out(deviations: np.ndarray) -> np.ndarray:

@@ -121,9 +121,16 @@ def _rows(claim: Claim, settings: ClaimsSettings, low_loss: pd.DataFrame) -> Ite
             **evidence(claim.figure, (f"landscapes/{row.experiment}/{row.variant}.nc" for row in rows.itertuples())),
             "remark": remark(rows, found.known, claim, settings),
         }
-        yield Candidate(
-            about, confidence, found.interval, partial(decide, claim=claim), unconverged(found.known, claim).empty
-        )
+        decides = partial(decide, claim=claim)
+        if claim.quantity == "largest_drop" and any(_part_of_the_region(found.known, settings, claim)):
+            decides = partial(_unless_supported, decides)
+        yield Candidate(about, confidence, found.interval, decides, unconverged(found.known, claim).empty)
+
+
+def _unless_supported(decides: Callable[[float, float], str], lower: float, upper: float) -> str:
+    """A verdict where a larger drop may be in a column that could not be looked at: one that was seen contradicts."""
+    found = decides(lower, upper)
+    return "undecided" if found == "supported" else found
 
 
 def unconverged(rows: pd.DataFrame, claim: Claim) -> pd.DataFrame:
@@ -229,7 +236,7 @@ def remark(rows: pd.DataFrame, known: pd.DataFrame, claim: Claim, settings: Clai
         if claim.against is not None and claim.against not in set(rows["experiment"]):
             parts.append(f"{claim.against} is not there")
     if claim.quantity == "largest_drop":
-        parts += list(_part_of_the_region(known, settings.low_loss[claim.experiment]))
+        parts += list(_part_of_the_region(known, settings, claim))
     if claim.test not in TREND and claim.against is None:
         parts += list(unshown["convergence"].astype(str))
     elif len(unshown):
@@ -237,8 +244,9 @@ def remark(rows: pd.DataFrame, known: pd.DataFrame, claim: Claim, settings: Clai
     return "; ".join(part for part in parts if part)
 
 
-def _part_of_the_region(known: pd.DataFrame, low_loss: tuple[float, float]) -> Iterator[str]:
+def _part_of_the_region(known: pd.DataFrame, settings: ClaimsSettings, claim: Claim) -> Iterator[str]:
     """Which columns a drop was looked for in, where these do not reach from end to end of the low-loss region."""
+    low_loss = settings.low_loss[claim.experiment]
     for lower, upper in known.reindex(columns=["lower", "upper"]).to_numpy(dtype=float):
         if lower > low_loss[0] + EDGE or upper < low_loss[1] - EDGE:
             yield f"seen from ln L = {lower:g} to {upper:g} only".replace("-", "−")
