@@ -351,11 +351,13 @@ def test_value_with_an_interval_of_its_own_against_a_bound(test, bound, interval
 
 
 @pytest.mark.parametrize(("lower", "remark"), [(-3.0, ""), (-2.5, "seen from ln L = −2.5 to −2 only")])
-def test_a_drop_that_was_looked_for_in_a_part_of_the_region_says_where(lower, remark):
+def test_a_drop_that_was_looked_for_in_a_part_of_the_region_says_where_and_supports_nothing(lower, remark):
     settings = claims_settings("below", bound=2.0, quantity="largest_drop", baselines=None)
     about = {"quantity": "largest_drop", "baseline": "", "low": 0.0, "high": 1.0, "lower": lower, "upper": -2.0}
     (found,) = judged(settings, averages(**about).iloc[:1]).to_dict("records")
-    assert found["remark"] == remark
+    assert found["remark"] == remark and found["verdict"] == ("undecided" if remark else "supported")
+    (large,) = judged(settings, averages(**about | {"low": 2.5, "high": 3.0}).iloc[:1]).to_dict("records")
+    assert large["verdict"] == "contradicted", "a drop that was seen is one, wherever else there are some"
 
 
 def test_why_there_is_no_barrier_is_said():

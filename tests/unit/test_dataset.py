@@ -73,3 +73,18 @@ def test_train_and_test_points_must_have_one_shape():
 @pytest.mark.parametrize("x", [np.zeros((4, 1, 6, 6), dtype=np.uint8), X.astype(object)])
 def test_points_that_are_neither_numbers_nor_tokens_are_refused(x):
     assert "give vectors and images as floats; only tokens are integers" in refusal(x=x)
+
+
+@pytest.mark.parametrize("x", [np.zeros(4), np.zeros((4, 1, 2, 2, 2))])
+def test_points_of_a_shape_that_no_file_holds_are_refused(x):
+    assert "give vectors [N, D], sequences of vectors [N, T, D] or images [N, C, H, W]" in refusal(x=x)
+
+
+def test_sequences_come_back_from_a_dataset():
+    whole = task(x=np.arange(24.0).reshape(4, 3, 2))
+    np.testing.assert_array_equal(TaskData.from_dataset(whole.to_dataset()).x_test, whole.x_test)
+
+
+@pytest.mark.parametrize("classes", [2.0, "2"])
+def test_a_number_of_classes_that_is_no_integer_is_refused(classes):
+    assert "the number of classes must be an integer" in refusal(classes=classes)

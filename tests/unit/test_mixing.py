@@ -44,22 +44,16 @@ def visits_of(random, *chances: np.ndarray, runs: int = 2, blocks: int = 8, visi
 
 def test_walkers_that_mix_are_as_alike_as_any():
     random = np.random.default_rng(0)
-    found = np.array([walkers_alike(visits_of(random, *[FLAT] * 4), ROWS)[:, 0] for _ in range(400)])
-    assert (found < 0.05).mean(axis=0) == pytest.approx(0.05, abs=0.03)
-    assert found.mean(axis=0) == pytest.approx(0.5, abs=0.06)
+    found = np.array([walkers_alike(visits_of(random, *[FLAT] * 4), ROWS)[0] for _ in range(400)])
+    assert (found < 0.05).mean() == pytest.approx(0.05, abs=0.03)
+    assert found.mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_walkers_whose_means_differ_by_little_of_the_width_are_told():
     tilted = FLAT * (1 + 0.3 * np.linspace(-1, 1, 6))
     visits = visits_of(np.random.default_rng(1), *[FLAT] * 4, *[tilted] * 4, visits=400)
     assert r_hat(visits.sum(axis=1), ROWS).max() < 1.02
-    assert walkers_alike(visits, ROWS)[0, 0] < 1e-4
-
-
-def test_walkers_of_equal_means_and_unequal_spreads_are_told():
-    middle, outer = FLAT * (1 + 0.4 * np.array([-1, 0, 1, 1, 0, -1])), FLAT * (1 + 0.4 * np.array([1, 0, -1, -1, 0, 1]))
-    found = walkers_alike(visits_of(np.random.default_rng(2), *[middle] * 4, *[outer] * 4), ROWS)[:, 0]
-    assert found[0] > 0.01 and found[1] < 1e-6
+    assert walkers_alike(visits, ROWS)[0] < 1e-4
 
 
 def test_a_walker_without_visits_in_a_quarter_and_a_single_walker_tell_nothing():

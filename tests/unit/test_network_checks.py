@@ -157,6 +157,48 @@ def test_probabilities_in_place_of_logits_are_refused(border):
 
 
 @BORDERS
+def test_outputs_of_a_sigmoid_in_place_of_logits_are_refused(border):
+    module = nn.Sequential(nn.Linear(3, 2), nn.Sigmoid())
+    assert "leave out the sigmoid at its end" in refusal(border, module, task())
+
+
+class OverLargest(nn.Module):
+    """Divides by the largest number of the batch, which may be a test point's."""
+
+    def __init__(self):
+        super().__init__()
+        self.decide = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.decide(x / x.abs().max())
+
+
+@BORDERS
+def test_a_batch_that_is_scaled_by_its_largest_number_is_refused(border):
+    data = task()
+    data.x_train[0] = 100.0  # among the points that the network is looked at for
+    assert "depends on the other points" in refusal(border, OverLargest(), data)
+
+
+class Counts(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).to(torch.int64)
+
+
+@BORDERS
+def test_outputs_that_are_no_real_numbers_are_refused(border):
+    assert "logits are real numbers" in refusal(border, Counts(3, 2), task())
+
+
+def test_a_module_that_cannot_be_copied_says_what_to_use():
+    with pytest.warns(FutureWarning, match="deprecated"):
+        module = nn.utils.weight_norm(nn.Linear(3, 2))
+    module(torch.zeros(1, 3))
+    with pytest.raises(ModelError, match="parametrizations"):
+        from_module(module, 2, BOX)
+
+
+@BORDERS
 def test_outputs_that_are_no_rows_of_logits_are_refused(border):
     module = nn.Sequential(nn.Linear(3, 4), nn.Flatten(0))
     assert "must give logits[N, C] for N points, but for 13 points this one gives [52]" in refusal(
@@ -222,8 +264,12 @@ def test_networks_of_the_monte_carlo_sampler_suit_their_task():
     with pytest.raises(ModelError, match=r"half widths of the shape .21,., but the network has 22 parameters"):
         classifier(half_width=np.ones(21))
     for movable in ([], [22], [-1, 3]):
-        with pytest.raises(ModelError, match="movable must name at least one of the parameters 0 to 21"):
+        with pytest.raises(ModelError, match="movable must be the numbers of at least one of the parameters 0 to 21"):
             classifier(movable=np.array(movable, dtype=int))
+    with pytest.raises(ModelError, match="movable must be the numbers"):
+        classifier(movable=np.ones(22, dtype=bool))
+    with pytest.raises(ModelError, match="half widths of the box must be at least 0"):
+        classifier(half_width=-np.ones(22))
 
 
 def test_windows_outside_the_grid_are_refused():

@@ -8,6 +8,7 @@ from entroscape import random
 from entroscape.errors import SamplingError
 from entroscape.sampling import replica_exchange
 from entroscape.sampling.replica_exchange import BLOCKS, _count_round_trips, _exchange, flatness, to_dataset
+from entroscape.sampling.trips import ends_in_x
 
 THREE = [(0.0, 0.5), (-0.3, 0.2), (-0.5, -0.1)]  # columns 9-13, 6-10, 4-7
 ROUNDS = 4000 // 500  # in the explore and in the refine stage
@@ -213,6 +214,11 @@ def test_round_trips():
 
 def test_the_ends_are_those_of_the_range_asked_for_whether_or_not_anyone_was_there():
     assert trips((12, 12), (4, 4), (12, 12)) == 0
+
+
+def test_of_few_columns_only_the_outermost_are_ends():
+    assert ends_in_x([(2, 14)]) == (3, 12) and ends_in_x([(7, 14), (2, 9)]) == (3, 12)
+    assert ends_in_x([(2, 7)]) == (2, 6) and ends_in_x([(2, 5)]) == (2, 4), "who rests in the middle crosses nothing"
 
 
 def test_crossings_in_y_go_from_one_outer_third_of_the_known_rows_to_the_other_and_back():

@@ -79,9 +79,10 @@ def test_large_networks_keep_and_continue_fewer_states(monkeypatch):
     assert few.per_bin == 3 and continued_runs(problem(), few) == 24
     monkeypatch.setattr(module, "POOL_MEMORY", 2 * 116 * 8)
     two = Wanted.of(problem(), ACCURACY)
-    assert two.per_bin == 1 and two.x.bin_width == 1.5 and continued_runs(problem(), two) == 8
+    assert two.per_bin == 1 and two.x.bin_width == 0.5 and continued_runs(problem(), two) == 8
     monkeypatch.setattr(module, "POOL_MEMORY", 1)
-    assert Wanted.of(problem(), ACCURACY).x.bin_width == 3.0
+    fine = ACCURACY.model_copy(update={"ln_train_loss": AXIS.model_copy(update={"bin_width": 0.1})})
+    assert Wanted.of(problem(), fine).x.bin_width == 3.0 / module.FEWEST_BINS, "low windows have states of their own"
 
 
 def test_following_runs_down_costs_no_more_than_training_and_two_rounds_are_long_before_there_are_more():

@@ -9,7 +9,7 @@ import xarray as xr
 
 from entroscape.errors import DataError, FileError
 
-_POINT_DIMENSIONS = {2: ("feature",), 4: ("channel", "row", "column")}
+_POINT_DIMENSIONS = {2: ("feature",), 3: ("position", "feature"), 4: ("channel", "row", "column")}
 _VARIABLES = ("x_train", "y_train", "x_test", "y_test")
 _REGRESSION = 0  # what the attribute `classes` holds where there are none: netCDF has no None
 
@@ -18,7 +18,8 @@ _REGRESSION = 0  # what the attribute `classes` holds where there are none: netC
 class TaskData:
     """Train and test points of a classification or regression task.
 
-    x_train, x_test: float64[N, D] vectors, float64[N, C, H, W] images or int64[N, D] tokens.
+    x_train, x_test: float64[N, D] vectors, float64[N, T, D] sequences of them, float64[N, C, H, W] images or
+    int64[N, D] tokens.
     y_train, y_test: int64[N] labels in 0 ... classes - 1, or float64[N] targets where classes is None (regression).
     provenance: what the data are, from which settings and source, under which licence (JSON-able). Its `stand_in` is
     empty, or says what stands in place of the published data, as in "MNIST 4 against 9 in place of CIFAR-10 cats
@@ -35,6 +36,8 @@ class TaskData:
     provenance: dict[str, Any]
 
     def __post_init__(self) -> None:
+        if self.classes is not None and not isinstance(self.classes, int | np.integer):
+            raise DataError(f"the number of classes must be an integer, or None for numbers, but is {self.classes!r}")
         if self.classes is not None and self.classes < 2:
             raise DataError(
                 f"a task of {self.classes} classes has nothing to tell apart: give at least two classes, or None for "
@@ -100,6 +103,11 @@ def _check_points(part: str, x: np.ndarray, y: np.ndarray) -> None:
         raise DataError(
             f"x_{part} has the shape {x.shape} and y_{part} {y.shape}: give at least one point, and one label or "
             "target for each"
+        )
+    if x.ndim not in _POINT_DIMENSIONS:
+        raise DataError(
+            f"x_{part} has {x.ndim} dimensions: give vectors [N, D], sequences of vectors [N, T, D] or images "
+            "[N, C, H, W]"
         )
     if x.dtype.kind != "f" and (x.dtype.kind not in "iu" or x.ndim != 2):
         raise DataError(

@@ -120,7 +120,7 @@ def _walkers_alike(landscape: xr.Dataset) -> float:
     names = ["walkers_alike", *(["walkers_alike_in_y"] if rows_visited(landscape) > 1 else [])]
     if any(name not in landscape for name in names):
         return np.nan
-    p = np.concatenate([landscape[name].to_numpy().ravel() for name in names])
+    p = np.concatenate([landscape[name].to_numpy() for name in names])
     return float(min(p.min() * len(p), 1.0))
 
 

@@ -40,8 +40,8 @@ def merge(replicas: list[xr.Dataset]) -> xr.Dataset:
     entropy_replica and entropy_replica_err[replica, ...], each run on its own. Where the runs summed up the true test
     accuracy of the states in each bin: accuracy, its mean (nan where not visited), and accuracy_left_out[unit, ...].
     Where they counted states by it: entropy_by_accuracy[x, true accuracy] and entropy_by_accuracy_left_out[unit, ...].
-    r_hat and r_hat_of_y[replica, window], walkers_alike and walkers_alike_in_y[moment, window]: whether walkers
-    agree (`entroscape.landscape.mixing`).
+    r_hat and r_hat_of_y[replica, window], walkers_alike and walkers_alike_in_y[window]: whether walkers agree
+    (`entroscape.landscape.mixing`).
     entropy_until[block, ...]: S after each eighth of the production; entropy_deposits: S before it, from the deposits.
     Maps of a continuous test metric, which have many more bins, are kept in single precision but for entropy itself.
 
@@ -135,8 +135,8 @@ def _merge_windows(replicas: list[xr.Dataset]) -> xr.Dataset:
     merged["r_hat"] = (("replica", "window"), r_hat(visits, weights))
     merged["r_hat_of_y"] = (("replica", "window"), r_hat(visits, merged[dims[1]].to_numpy()))
     in_time = histograms.swapaxes(2, 3)  # [R, block, walker, window, ...]
-    merged["walkers_alike"] = (("moment", "window"), walkers_alike(in_time, weights))
-    merged["walkers_alike_in_y"] = (("moment", "window"), walkers_alike(in_time, merged[dims[1]].to_numpy()))
+    merged["walkers_alike"] = ("window", walkers_alike(in_time, weights))
+    merged["walkers_alike_in_y"] = ("window", walkers_alike(in_time, merged[dims[1]].to_numpy()))
     if "accuracy_sum" in replicas[0]:
         merged = merged.merge(_accuracy(replicas, visits))
     if "accuracy_histogram" in replicas[0]:

@@ -43,14 +43,13 @@ def r_hat_by_chance(bound: float, runs: int, walkers: int, risk: float) -> float
 
 
 def walkers_alike(visits: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """p that the walkers of a window differ no more than each changes in the course of production, [moment, window].
+    """p that the walkers of a window differ no more than each changes in the course of production, [window].
 
     R-hat compares walkers with the width of the window, of which two basins may differ in little. Here the variance of
     the walkers' means is compared with what it would be if the means over `PARTS` parts of production were independent:
     the ratio, with variances averaged over runs, follows an F distribution where walkers mix within a part. Walkers
-    that remember for longer than a part where they were count as different. The first moment is the quantity, the
-    second its squared distance from the mean of a run's window, in which basins of equal means may differ. nan with a
-    single walker, and where one left no visit in a part.
+    that remember for longer than a part where they were count as different. nan with a single walker, and where one
+    left no visit in a part.
 
     Parameters
     ----------
@@ -61,24 +60,16 @@ def walkers_alike(visits: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """
     runs, blocks, walkers = visits.shape[:3]
     if walkers < 2 or blocks % PARTS:
-        return np.full((2, visits.shape[3]), np.nan)
+        return np.full(visits.shape[3], np.nan)
     parts = visits.reshape(runs, PARTS, blocks // PARTS, *visits.shape[2:]).sum(axis=2)
     known = _finite(seen, visits[:, 0])
-    centre = _moments(parts.sum(axis=(1, 2))[:, None], known)[0]  # [R, 1, window]
-    empty = parts.sum(axis=(-2, -1)) <= 0
-    return np.array([_alike(parts, one, empty) for one in (known, (known - centre[..., None, None]) ** 2)])
-
-
-def _alike(parts: np.ndarray, seen: np.ndarray, empty: np.ndarray) -> np.ndarray:
-    """p[window] of the F distribution, from visits[R, part, walker, window, columns, rows]."""
-    runs, count, walkers = parts.shape[:3]
-    mean = np.stack([_moments(parts[:, part], seen)[0] for part in range(count)], axis=1)  # [R, part, walker, window]
-    mean = np.where(empty, np.nan, mean)
-    between = count * mean.mean(axis=1).var(axis=1, ddof=1).mean(axis=0)
+    mean = np.stack([_moments(parts[:, part], known)[0] for part in range(PARTS)], axis=1)  # [R, part, walker, window]
+    mean = np.where(parts.sum(axis=(-2, -1)) > 0, mean, np.nan)
+    between = PARTS * mean.mean(axis=1).var(axis=1, ddof=1).mean(axis=0)
     within = mean.var(axis=1, ddof=1).mean(axis=(0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(between > 0, between / within, np.where(np.isnan(between), np.nan, 0.0))
-    return np.asarray(fdtrc(runs * (walkers - 1), runs * walkers * (count - 1), ratio))
+    return np.asarray(fdtrc(runs * (walkers - 1), runs * walkers * (PARTS - 1), ratio))
 
 
 def _finite(seen: np.ndarray, visits: np.ndarray) -> np.ndarray:

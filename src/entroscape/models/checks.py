@@ -14,6 +14,7 @@ from entroscape.models.network import Network
 
 STATES = 3  # random parameters that the logits are looked at with
 POINTS = 3  # train points, and test points, that they are looked at for
+FAR = 30.0  # how much farther out points are that stand beside others
 # Logits of a point that differ by more, as a power of the type's precision and in units of the largest, are not the
 # same: sums over other numbers of points round differently.
 SAME = 1 / 3
@@ -36,6 +37,10 @@ def check_network(network: Network, points: tuple[Tensor, Tensor], targets: tupl
         _check_shape(joint, 2 * len(beside) + len(first), targets)
         own = joint[:, len(beside) : len(beside) + len(first)]
         _check_points_apart(network, theta, first, own)
+        if first.is_floating_point():  # far out, so that they change what is largest or smallest of all points
+            far = torch.cat([FAR * beside + 1, -FAR * beside - 1])
+            apart = _logits(network, theta, torch.cat([first, far]))[:, : len(first)]
+            _check_points_apart(network, theta, first, apart)
     if not targets[0].is_floating_point():
         _check_no_probabilities(joint)
 
@@ -92,6 +97,8 @@ def _logits(network: Network, theta: Tensor, x: Tensor) -> Tensor:
 
 def _check_shape(logits: Tensor, points: int, targets: tuple[Tensor, Tensor]) -> None:
     """Raise ModelError unless there is a logit per class for each of so many points, or one value in regression."""
+    if not logits.is_floating_point():
+        raise ModelError(f"the network gives {logits.dtype}, but logits are real numbers: let it return floats")
     if logits.ndim != 3 or logits.shape[:2] != (STATES, points):
         raise ModelError(
             f"a network must give logits[N, C] for N points, but for {points} points this one gives "
@@ -146,4 +153,9 @@ def _check_no_probabilities(logits: Tensor) -> None:
         raise ModelError(
             "the network gives probabilities, rows that lie between 0 and 1 and sum to 1, but the loss takes logits: "
             "leave out the softmax at its end"
+        )
+    if logits.min() > 0 and logits.max() < 1:
+        raise ModelError(
+            "the network gives numbers between 0 and 1 alone, as a sigmoid does, but the loss takes logits: leave out "
+            "the sigmoid at its end"
         )

@@ -50,7 +50,13 @@ def from_module(
             "the module has lazy layers, whose parameters have no shape yet: call it once on some points before it is "
             "given to from_module"
         )
-    module = copy.deepcopy(module).eval()
+    try:
+        module = copy.deepcopy(module).eval()
+    except RuntimeError as error:
+        raise ModelError(
+            "the module cannot be copied, as one with tensors that are computed from its parameters: use "
+            "torch.nn.utils.parametrizations in place of torch.nn.utils.weight_norm or spectral_norm"
+        ) from error
     named = dict(module.named_parameters())
     if not named:
         raise ModelError("the module has no parameters, so that it has no landscape; give one that can be trained")

@@ -18,6 +18,7 @@ from numba.extending import overload
 from entroscape.errors import SamplingError
 from entroscape.grid import Grid
 from entroscape.sampling.compiled import njit, njit_inlined
+from entroscape.sampling.starts import NO_STATES
 
 OUTSIDE = -1
 REPORTED = 7  # numbers that a slice of moves reports of a walker
@@ -254,6 +255,8 @@ def locate_starts(system, starts: np.ndarray, grid: Grid) -> np.ndarray:
 
     Raises SamplingError as `locate`, and where a state in a column of the grid has a row that the grid does not have.
     """
+    if not len(starts):
+        raise SamplingError(NO_STATES)
     bins = np.empty((len(starts), 2), dtype=np.int64)
     locate(system, starts, bins)
     rows = bins[(bins[:, 0] >= 0) & (bins[:, 0] < grid.columns), 1]

@@ -144,8 +144,21 @@ def _check_network(sizes: list[int], data: "TaskData", half_width: np.ndarray, m
             f"the box has half widths of the shape {np.shape(half_width)}, but the network has {parameters} parameters"
             ": give one for each"
         )
-    if movable is not None and not (np.size(movable) and np.min(movable) >= 0 and np.max(movable) < parameters):
-        raise ModelError(f"movable must name at least one of the parameters 0 to {parameters - 1}, but is {movable}")
+    if not np.min(half_width) >= 0:
+        raise ModelError(f"half widths of the box must be at least 0, but one is {np.min(half_width)}")
+    if movable is None:
+        return
+    named = np.asarray(movable)
+    if (
+        named.ndim != 1
+        or named.dtype.kind not in "iu"
+        or not len(named)
+        or named.min() < 0
+        or named.max() >= parameters
+    ):
+        raise ModelError(
+            f"movable must be the numbers of at least one of the parameters 0 to {parameters - 1}, but is {movable}"
+        )
 
 
 @njit

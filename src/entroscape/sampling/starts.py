@@ -11,7 +11,10 @@ import numpy as np
 
 # random: drawn evenly from the domain. cooled: such a point, followed down in ln L. sgd, adam, adamw: passed by a run
 # of that optimizer. perturbed: a trained state shaken out of its minimum and followed down. given: not said.
+# A state passed while a trained run is followed down counts as one of its optimizer.
 KINDS = ("given", "random", "cooled", "sgd", "adam", "adamw", "perturbed")
+
+NO_STATES = "there are no states to start from: train longer (training.steps), or give states inside the windows"
 
 
 def deal(kinds: np.ndarray, walkers: int, choose: np.random.Generator, turn: int = 0) -> np.ndarray:

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+FEW = 5  # columns, of which only the outermost ones are ends
+
 
 def ends_in_x(windows: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Last column of the low end and first of the high end of the range that windows [first, last) ask for.
 
-    An end is the outermost column and its neighbour. The ends are those asked for: a range that was not reached is not
-    crossed.
+    An end is the outermost column, and its neighbour where there are enough between them that who crosses has come some
+    way. The ends are those asked for: a range that was not reached is not crossed.
     """
-    return min(first for first, _ in windows) + 1, max(last for _, last in windows) - 2
+    first, last = min(first for first, _ in windows), max(last for _, last in windows)
+    neighbours = 1 if last - first > FEW else 0
+    return first + neighbours, last - 1 - neighbours
 
 
 def ends_in_y(known: np.ndarray) -> tuple[int, int] | None:

@@ -24,7 +24,8 @@ from entroscape.training.baselines import Record, measure
 from entroscape.training.problem import Problem
 
 STATES_PER_BIN = 8  # different ones, so that the walkers of a window do not all start alike
-POOL_MEMORY = 2**25  # bytes that the kept states of one kind may take: of large networks fewer are kept
+POOL_MEMORY = 2**25  # bytes that the kept states of one kind should take: of large networks fewer are kept
+FEWEST_BINS = 8  # in which a state of each kind is kept, however large the network: low windows need theirs
 CONTINUED_RUNS = 64
 ROUNDS = 5  # at most; at width 4, later ones reach ln L one unit lower than the first; wide networks do not need them
 STEPS = 1000  # per round, at most; three times as many lower ln L by less than 0.1
@@ -89,7 +90,8 @@ class Wanted:
     def of(cls, problem: Problem, observables: Observables) -> "Wanted":
         """Fewer states per bin for large networks, and in the end one in bins wider than those of the landscape."""
         x, fit = observables.ln_train_loss, POOL_MEMORY // problem.state_bytes
-        bins = max(1, min(fit, round((x.max - x.min) / x.bin_width)))
+        columns = round((x.max - x.min) / x.bin_width)
+        bins = min(columns, max(fit, FEWEST_BINS))
         x = x.model_copy(update={"bin_width": (x.max - x.min) / bins})
         return cls(x, observables.y, max(1, min(STATES_PER_BIN, fit // bins)))
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from entroscape.errors import SamplingError
 from entroscape.sampling.dynamics.heat import highest_temperature
 from entroscape.sampling.dynamics.state import Problem, State
-from entroscape.sampling.starts import deal
+from entroscape.sampling.starts import NO_STATES, deal
 
 RUNAWAY_TEMPERATURE = 20.0  # kinetic temperature of a walker, in kT, at which it has run away; less by chance ...
 NEVER = 1e-25  # ... for all but a few parameters: there it is what a walker exceeds in no run, with this probability
@@ -62,6 +62,8 @@ def choose_starts(
 
     kinds: str[states], dealt out in turn (`entroscape.sampling.starts`).
     """
+    if not len(states):
+        raise SamplingError(NO_STATES)
     with torch.no_grad():  # as many at a time as in a step, which fits into memory
         seen = [problem.observe(part)[:2] for part in states.split(problem.walkers)]
     x, y = (torch.cat(values).double().cpu().numpy() for values in zip(*seen, strict=True))
