@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 from scipy import stats
 
 from entroscape.grid import dimensions
@@ -242,16 +242,9 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
             axes.text(0.5, row, "?", color=COLOURS["warning"], transform=at, ha="center", va="center")
         axes.set_xscale(scale)
         _limits(axes, table, quantity, limit, more)
-        if scale == "log":
-            low, high = axes.get_xlim()
-            axes.xaxis.set_major_locator(
-                LogLocator(
-                    subs=(1.0, 3.0) if high < 30 * low else (1.0,), numticks=2 if quantity.endswith("_alike") else 4
-                )
-            )
-            axes.xaxis.set_minor_locator(NullLocator())
         if scale != "linear":
-            axes.xaxis.set_major_formatter("{x:g}")
+            _two_ticks(axes)
+        axes.tick_params(axis="x", labelsize=5.5)
         axes.grid(axis="y", color=COLOURS["faint"], linewidth=0.3)
         axes.set_axisbelow(True)
         axes.set_xlabel(title, fontsize=6)
@@ -270,6 +263,18 @@ def _verdict_row(place: SubplotSpec, letters: Iterator[str], table: pd.DataFrame
         label.set_color("black" if passes else "#c00000")
     for axes in panels[1:]:
         axes.tick_params(labelleft=False)
+
+
+def _two_ticks(axes: Axes) -> None:
+    """Ticks at two values of a logarithmic axis: panels are too narrow for more."""
+    low, high = axes.get_xlim()
+    round_ones = [m * 10.0**power for power in range(-12, 13) for m in (1, 2, 5)]
+    within = [value for value in round_ones if (low if low > 0 else 0.5) < value < high]
+    decades = [value for value in within if np.isclose(np.log10(value), round(np.log10(value)))]
+    shown = decades if len(decades) > 1 else within
+    axes.xaxis.set_major_locator(FixedLocator([shown[0], shown[-1]]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _limits(axes: Axes, table: pd.DataFrame, quantity: str, limit: float, more: bool) -> None:
