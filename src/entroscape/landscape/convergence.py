@@ -16,8 +16,9 @@ from entroscape.landscape.mixing import r_hat_by_chance
 # The criterion of the verdict. A landscape of windows passes if all of these hold; a check that cannot be made is not
 # passed. Bounds on drift and mismatch are generous on purpose: bins of one map are correlated, so a ratio of errors
 # fluctuates far more than its number of bins suggests.
-FALSE_ALARMS = 0.03  # of honest maps, whose replicas count as different: two times four walkers can be told to 1 in 35;
-# and of those whose R-hat is the largest allowed
+# Share of honest maps whose replicas count as different, since two times four walkers can be told to 1 in 35, and of maps
+# with the largest R-hat allowed that exceed it by chance.
+FALSE_ALARMS = 0.03
 LARGEST_DRIFT = 2.0  # rms of S(half of the production) - S(all) over known bins, in units of what their errors allow
 LARGEST_MISMATCH = 2.0  # rms difference of two windows in their overlap, in units of what its errors allow
 FEWEST_ROUND_TRIPS = 1  # between the ends of the range, and between the outer thirds of the rows, in each replica
@@ -84,12 +85,13 @@ def largest_r_hat(landscape: xr.Dataset) -> float:
 
 def _checks(found: dict[str, float], highest: float) -> Iterator[tuple[str, float, float, bool, str]]:
     """Rows of `Verdict.checks`; `highest`: R-hat that is allowed."""
-    alike, failing = (
-        found["replicas_alike"],
+    alike = found["replicas_alike"]
+    sentence = _sentence(
+        alike,
         "replicas differ more than walkers dealt out to them by chance (p = {:.2g})",
+        "whether replicas agree (two with four walkers each are needed)",
     )
-    what = "whether replicas agree (two with four walkers each are needed)"
-    yield "replicas agree", alike, FALSE_ALARMS, alike > FALSE_ALARMS, _sentence(alike, failing, what)
+    yield "replicas agree", alike, FALSE_ALARMS, alike > FALSE_ALARMS, sentence
     yield _at_most(
         "map at rest",
         found["drift"],
