@@ -16,7 +16,7 @@ from entroscape.landscape.mixing import r_hat_by_chance
 # The criterion of the verdict. A landscape of windows passes if all of these hold; a check that cannot be made is not
 # passed. Bounds on drift and mismatch are generous on purpose: bins of one map are correlated, so a ratio of errors
 # fluctuates far more than its number of bins suggests.
-FALSE_ALARMS = 0.03  # share of honest maps whose replicas count as different, or whose R-hat of 1.1 exceeds it by chance
+FALSE_ALARMS = 0.03  # of honest maps whose replicas count as different, or whose R-hat of 1.1 is more by chance
 LARGEST_DRIFT = 2.0  # rms of S(half of the production) - S(all) over known bins, in units of what their errors allow
 LARGEST_MISMATCH = 2.0  # rms difference of two windows in their overlap, in units of what its errors allow
 FEWEST_ROUND_TRIPS = 1  # between the ends of the range, and between the outer thirds of the rows, in each replica
