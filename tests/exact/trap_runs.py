@@ -109,8 +109,8 @@ def wrong(landscape: xr.Dataset, exact: np.ndarray, quantity: Callable[[np.ndarr
     entropy = landscape["entropy"].to_numpy()
     value, error = jackknife.of(quantity, entropy, landscape["entropy_left_out"].to_numpy().astype(float))
     off = abs(value - quantity(exact))
-    bins = np.abs(entropy - logsumexp(entropy) - exact + logsumexp(exact))
     with np.errstate(invalid="ignore"):
+        bins = np.abs(entropy - logsumexp(entropy) - exact + logsumexp(exact))
         far = np.isfinite(exact) & (bins > np.maximum(1, 3 * landscape["entropy_err"].to_numpy()))
     return not (off <= 1 and off <= 3 * error) or bool(far.any())
 
