@@ -9,9 +9,11 @@ starts, must not wait for them.
 import errno
 import io
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,11 +40,13 @@ _CHECKED = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
 def atomically(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path` (same suffix) to write to; flush and rename it on leaving.
 
-    Missing folders are made. When the block or the writing fails, the temporary file is removed and `path` stays
-    as it was. An OSError that concerns this file becomes a FileError; one about another file passes unchanged.
+    A link is followed, so that the file it points to is written and the link stays. What is there and is no regular
+    file, such as a device or a pipe, is refused. Missing folders are made. When the block or the writing fails, the
+    temporary file is removed and `path` stays as it was. An OSError that concerns this file becomes a FileError; one
+    about another file passes unchanged.
     After a SIGKILL a hidden `.*.partial*` file may stay behind; nothing reads it.
     """
-    path = Path(path)
+    path = _target(Path(path))
     partial = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +62,20 @@ def atomically(path: Path | str) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
     with suppress(OSError):  # some network file systems cannot flush a folder; the file itself is safe
         _flush(path.parent)
+
+
+def _target(path: Path) -> Path:
+    """The path that a rename may replace: where links lead to. Raises FileError for what is there and is no file."""
+    try:
+        path = path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise FileError(f"{path} cannot be written (its links lead nowhere): remove the link and run again") from error
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise FileError(
+            f"{path} cannot be written (it is a device, a pipe or a socket): name a file in its place and run again; "
+            "nothing was written"
+        )
+    return path
 
 
 def write_bytes(content: bytes | memoryview, path: Path | str) -> None:
@@ -144,16 +162,23 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file that cannot be used, so that a new one can be made and nothing is lost; where it is now."""
-    aside = path.with_name(f"{path.stem}{_UNUSED}{path.suffix}")
-    path.replace(aside)
+    """Rename a file that cannot be used, so that a new one can be made and nothing is lost; where it is now.
+
+    What was set aside before stays as it is: a second file of that name gets a number.
+    """
+    for number in count(1):
+        mark = _UNUSED if number == 1 else f"{_UNUSED}.{number}"
+        aside = path.with_name(f"{path.stem}{mark}{path.suffix}")
+        if not os.path.lexists(aside):
+            break
+    path.rename(aside)
     return aside
 
 
 def not_made_again(folder: Path) -> Iterator[Path]:
     """Files below a folder that were set aside and have not been made again since."""
     for aside in sorted(folder.rglob(f"*{_UNUSED}.*")):
-        path = aside.with_name(aside.name.replace(_UNUSED, ""))
+        path = aside.with_name(re.sub(rf"{re.escape(_UNUSED)}(\.\d+)?(?=\.|$)", "", aside.name, count=1))
         if not path.exists():
             yield path
 

@@ -391,6 +391,27 @@ def test_mistake_in_the_run(config, keys, value, text):
     assert message.startswith(f"the command line (--config): {text}")
 
 
+@pytest.mark.parametrize(
+    ("path", "steps", "least"),
+    [
+        (
+            ("main",),
+            8_000_000,
+            "8,000,001 with the published schedule, whose plateau ends with exploring and must not end",
+        ),
+        (("main",), 7_000_000, "8,000,001"),
+        (("main",), 900_000, "1,000,000"),
+        (("other_widths",), 8_000_000, "8,000,001"),
+    ],
+)
+def test_a_scale_that_ends_the_plateau_before_its_rise_or_offset_is_refused(config, path, steps, least):
+    """Deposits would grow beyond the plateau and then become negative, or be divided by zero."""
+    keys = ("experiments", "house_prices", "sampler", *path, "steps", "explore")
+    change(config / "scales" / "paper.yaml", *keys, value=steps)
+    message = message_of(load_experiment, "house_prices", "paper", config)
+    assert f"paper.yaml: {'.'.join(keys)} = {steps} is not allowed; it must be at least {least}" in message
+
+
 def test_command_line_wins_over_the_file(config):
     assert load_run(config, {"scale": "smoke"}).scale == "smoke"
     assert load_run(config, {}).scale == load_run(config, load_run(config).model_dump()).scale == "desktop"

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,9 +18,12 @@ import xarray as xr
 from entroscape.errors import EntroscapeError, FileError
 from entroscape.files import (
     atomically,
+    is_set_aside,
+    not_made_again,
     read_bytes,
     read_dataset,
     read_table,
+    set_aside,
     write_bytes,
     write_dataset,
     write_table,
@@ -326,3 +330,55 @@ def test_unreadable_file_says_why():
             read_dataset(path)
     finally:
         shutil.rmtree(folder)
+
+
+def test_what_was_set_aside_first_stays_when_a_second_file_is(tmp_path):
+    path = tmp_path / "map.nc"
+    kept = []
+    for number in range(3):
+        path.write_text(f"original {number}")
+        kept.append(set_aside(path))
+    assert [one.name for one in kept] == ["map.unused.nc", "map.unused.2.nc", "map.unused.3.nc"]
+    assert [one.read_text() for one in kept] == ["original 0", "original 1", "original 2"]
+    assert all(is_set_aside(one) for one in kept)
+    assert set(not_made_again(tmp_path)) == {path}
+    path.write_text("made again")
+    assert not list(not_made_again(tmp_path))
+
+
+def test_a_link_is_written_through(tmp_path):
+    target, link = tmp_path / "far" / "file.txt", tmp_path / "link.txt"
+    target.parent.mkdir()
+    target.write_text("before")
+    link.symlink_to(target)
+    write_text("after", link)
+    assert link.is_symlink() and target.read_text() == "after"
+    dangling = tmp_path / "dangling.txt"
+    dangling.symlink_to(tmp_path / "far" / "new.txt")
+    write_text("new", dangling)
+    assert dangling.is_symlink() and (tmp_path / "far" / "new.txt").read_text() == "new"
+
+
+def test_links_in_a_circle_are_refused(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(FileError, match="cannot be written"):
+        write_text("", tmp_path / "a")
+    assert (tmp_path / "a").is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "link to a device"])
+def test_what_is_no_file_is_refused_and_stays(tmp_path, kind):
+    path = tmp_path / "place"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(os.fspath(path))
+        server.close()
+    else:
+        path.symlink_to("/dev/null")
+    before = path.stat().st_mode
+    with pytest.raises(FileError, match="device, a pipe or a socket"):
+        write_text("text", path)
+    assert path.stat().st_mode == before

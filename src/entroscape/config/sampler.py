@@ -208,6 +208,20 @@ class DepositSchedule(Section):
             raise ValueError("kind must be inverse_time where rise and offset are not given")
         return self
 
+    def check(self, steps: Stages, key: str) -> None:
+        """Raise ValueError, which names `key`, where the published plateau ends before its rise or its offset.
+
+        The height would go on rising while it should fall, grow beyond the plateau and become negative.
+        """
+        if self.kind != "published":
+            return
+        for name, value in (("rise", self.rise or 0), ("offset", (self.offset or 0) + 1)):
+            if value > steps.explore:
+                raise ValueError(
+                    f"{key} must be at least {value:,} with the published schedule, whose plateau ends with exploring "
+                    f"and must not end before schedule.{name}"
+                )
+
 
 class MolecularDynamics(Windowed):
     """Wang-Landau molecular dynamics: walkers of a window share its map and feel its slopes (arXiv:2503.13145)."""
@@ -250,6 +264,11 @@ class MolecularDynamics(Windowed):
     def _round_fits(self) -> Self:
         if self.steps_per_round > self.steps.production:
             raise ValueError(f"steps_per_round must be at most steps.production = {self.steps.production}")
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        self.schedule.check(self.steps, "steps.explore")
         return self
 
 
@@ -298,6 +317,8 @@ class MolecularDynamicsSampler(Section):
         least = self.main.steps_per_round
         if self.other_widths is not None and least > self.other_widths.steps.production:
             raise ValueError(f"other_widths.steps.production must be at least main.steps_per_round = {least}")
+        if self.other_widths is not None:
+            self.main.schedule.check(self.other_widths.steps, "other_widths.steps.explore")
         return self
 
     def windows(self) -> list[tuple[str, list[tuple[float, float]]]]:
