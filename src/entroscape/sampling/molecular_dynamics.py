@@ -243,12 +243,11 @@ def to_dataset(problem: Problem, state: State) -> xr.Dataset:
     }
     if grid.name != "ln_test_loss":
         variables["accuracy_sum"] = (cells, state.accuracies.cpu().numpy())
+    coordinates = {**grid.coordinates, "tensor": list(problem.layout.names)}
     if problem.accuracy_bins:
         by_accuracy = ("window", "walker", grid.dimensions[0], "test_accuracy")
         variables["accuracy_histogram"] = (by_accuracy, state.accuracy_visits.cpu().numpy())
+        coordinates["test_accuracy"] = np.arange(problem.accuracy_bins + 1) / problem.accuracy_bins
     steps = problem.schedule.rounds * settings.steps_per_round
     attributes = {"procedure": settings.procedure, "moves": steps, "integrator": settings.integrator}
-    coordinates = {**grid.coordinates, "tensor": list(problem.layout.names)}
-    if problem.accuracy_bins:
-        coordinates["test_accuracy"] = np.arange(problem.accuracy_bins + 1) / problem.accuracy_bins
     return xr.Dataset(variables, coordinates, attributes)

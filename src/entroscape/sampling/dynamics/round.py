@@ -35,8 +35,8 @@ def run_round(problem: Problem, state: State, block: int | None, workers: Worker
         state.acceptance += per_window(problem, accepted).mean(1) / settings.steps_per_round
         x, y = (per_window(problem, value) for value in phase.at[:2])
         if weights is not None and tops is not None and block is not None:
-            _count(problem, state, phase.at, weights, block)
-            _count_by_accuracy(problem, state, phase.at, tops)
+            column, inside = _count(problem, state, phase.at, weights, block)
+            _count_by_accuracy(problem, state, phase.at, tops, column, inside)
             _count_accepted(problem, state, before, accepted)
         else:
             _add_visits(problem, state, x, y)
@@ -108,8 +108,11 @@ def _count_accepted(problem: Problem, state: State, before: Evaluation, accepted
         sums.flatten(1).scatter_add_(1, cell, values)
 
 
-def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, block: int) -> None:
-    """Count each walker by itself, weighted as if the potential were that of the bin's middle all over the bin."""
+def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, block: int) -> tuple[Tensor, Tensor]:
+    """Count each walker by itself, weighted as if the potential were that of the bin's middle all over the bin.
+
+    Gives the column of each walker and whether it is inside its window and the grid, [M, K] each.
+    """
     x, y, accuracy = (per_window(problem, value) for value in at[:3])
     column, row, inside = cells(problem, x, y)
     cell = (column * problem.grid.rows + row).unsqueeze(2)
@@ -118,9 +121,12 @@ def _count(problem: Problem, state: State, at: Evaluation, weights: Tensor, bloc
     weight = torch.where(inside, (energy - middle).exp(), 0.0).unsqueeze(2)
     state.blocks[block].flatten(2).scatter_add_(2, cell, weight)
     state.accuracies.flatten(2).scatter_add_(2, cell, weight * accuracy.nan_to_num(0.0).unsqueeze(2))
+    return column, inside
 
 
-def _count_by_accuracy(problem: Problem, state: State, at: Evaluation, tops: Tensor) -> None:
+def _count_by_accuracy(
+    problem: Problem, state: State, at: Evaluation, tops: Tensor, column: Tensor, inside: Tensor
+) -> None:
     """Count each walker by its loss and true accuracy, weighted as if the potential were the same all over a column.
 
     The weight is exp(U - top), with the highest of the map in the walker's column, tops[M, columns], so that it stays
@@ -128,8 +134,7 @@ def _count_by_accuracy(problem: Problem, state: State, at: Evaluation, tops: Ten
     """
     if not problem.accuracy_bins:
         return
-    x, y, accuracy = (per_window(problem, value) for value in at[:3])
-    column, _, inside = cells(problem, x, y)
+    accuracy = per_window(problem, at.accuracy)
     row = (accuracy.nan_to_num(0.0) * problem.accuracy_bins + 1e-4).floor().long()  # single precision rounds k / n down
     cell = (column * (problem.accuracy_bins + 1) + row.clamp(0, problem.accuracy_bins)).unsqueeze(2)
     weight = torch.where(inside, (per_window(problem, at.energy) - tops.gather(1, column)).exp(), 0.0).unsqueeze(2)
